@@ -1,0 +1,94 @@
+"""Which array library: NumPy on the CPU, CuPy on a CUDA GPU. The only file that imports cupy."""
+
+import sys
+
+import numpy as np
+
+from vitnp.errors import Error
+
+INSTALL = "pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for an NVIDIA driver below 580"
+
+
+def get_xp(*arrays):
+    """Return the library (numpy or cupy) that all `arrays` belong to.
+
+    A library is known by its name, so that CuPy need not be installed. Raises Error for a mixture.
+    """
+    names = {type(array).__module__.partition(".")[0] for array in arrays}
+    if len(names) != 1:
+        raise Error(f"arrays of {' and '.join(sorted(names))} came together; "
+                    "move them to one device with vitnp.backend.to_device or to_host")
+    return sys.modules[names.pop()]
+
+
+def to_device(array, xp):
+    """Return `array`, a NumPy array or one of xp's, as an array of the library xp."""
+    return xp.asarray(array)
+
+
+def to_host(array):
+    """Return `array` as a NumPy array; from a GPU this copies, and waits for what is running."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def pick_device(name):
+    """Return the array library for the device "cpu", "gpu", or "auto" (a GPU where there is one).
+
+    Raises Error for "gpu" where no GPU can be used, with the reason and the cure.
+    """
+    if name == "cpu":
+        return np
+    if name == "gpu":
+        return load_cupy()
+    if name == "auto":
+        try:
+            return load_cupy()
+        except Error as reason:
+            print(f"device auto: the CPU, because {reason}", file=sys.stderr)
+            return np
+    raise Error(f"unknown device {name!r}; possible are cpu, gpu and auto")
+
+
+def load_cupy():
+    """Return CuPy after one product of matrices ran on the GPU, or raise Error with the reason.
+
+    CuPy imports without a driver and fails later, each time with another exception; here each
+    case becomes a sentence of its own.
+    """
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise Error(f"CuPy cannot be imported: {error}") from None
+        raise Error(f"CuPy is not installed; {INSTALL}") from None
+    except ImportError as error:
+        cause = str(error).strip(" =\n").splitlines()[-1]
+        raise Error(f"CuPy is installed but cannot be imported: {cause}") from None
+    runtime = cupy.cuda.runtime
+    try:
+        runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        raise Error(driver_message(runtime, error)) from None
+    try:
+        square = cupy.ones((2, 2), "float32")
+        (square @ square).sum().item()
+        cupy.random.default_rng(0).random(2)
+    except (ImportError, RuntimeError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise Error(f"the GPU cannot compute ({cause}); "
+                    f"the CUDA libraries may be missing: {INSTALL}") from None
+    return cupy
+
+
+def driver_message(runtime, error):
+    """Return the sentence for a CUDARuntimeError of the first call to the driver."""
+    driver, needed = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+    if error.status == 35 and driver == 0:
+        return "there is no NVIDIA driver on this machine; install one, or use --device cpu"
+    if error.status == 35:
+        return (f"the NVIDIA driver is too old: it supports CUDA {driver}, this CuPy needs CUDA "
+                f"{needed}; update the driver, or install CuPy for CUDA {driver}")
+    if error.status == 100:
+        return ("no GPU is visible; see what nvidia-smi lists and whether CUDA_VISIBLE_DEVICES "
+                "hides it, or use --device cpu")
+    return f"the GPU cannot be used: {error}"

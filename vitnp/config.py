@@ -1,0 +1,129 @@
+"""What a Vision Transformer is made of: its sizes, checked, and the sizes that have a name."""
+
+import math
+from dataclasses import dataclass
+
+from vitnp.errors import Error
+
+# (width, depth, heads, MLP width): Ti, S, B, L, H as in the authors' code; the others are for small
+# pictures.
+VARIANTS = {
+    "micro": (32, 2, 2, 64),
+    "tiny": (64, 4, 4, 256),
+    "small": (192, 6, 3, 768),
+    "Ti": (192, 12, 3, 768),
+    "S": (384, 12, 6, 1536),
+    "B": (768, 12, 12, 3072),
+    "L": (1024, 24, 16, 4096),
+    "H": (1280, 32, 16, 5120),
+}
+CHOICES = {
+    "pooling": ("token", "gap", "avg"),
+    "positions": ("learned", "none", "2d"),
+    "gelu": ("tanh", "erf"),
+}
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """The sizes and choices of one Vision Transformer; impossible ones raise Error.
+
+    image_size: (height, width), or one number for both.
+    classes: None for a network without a head.
+    pooling: "token" (the paper), "gap" (no class token, mean after LayerNorm; the authors' code)
+    or "avg" (class token attends, mean of the patches before LayerNorm; timm).
+    positions: "learned", "none", or "2d" (a learned row plus a learned column).
+    pre_logits: width of a tanh layer before the head, or None.
+    dropout, attention_dropout, stochastic_depth: rates during training; the last one is that of the
+    last block, and rises from 0 at the first in equal steps.
+    """
+
+    image_size: tuple[int, int] = (224, 224)
+    patch_size: int = 16
+    channels: int = 3
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    mlp_width: int = 3072
+    classes: int | None = 1000
+    pooling: str = "token"
+    positions: str = "learned"
+    pre_logits: int | None = None
+    gelu: str = "tanh"
+    eps: float = 1e-6
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    stochastic_depth: float = 0.0
+
+    def __post_init__(self):
+        size = self.image_size
+        size = tuple(size) if isinstance(size, tuple | list) else (size, size)
+        object.__setattr__(self, "image_size", size)
+        self._check_numbers()
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise Error(f"{name} is {getattr(self, name)!r}; "
+                            f"possible are {', '.join(choices)}")
+        height, width = size
+        if height % self.patch_size or width % self.patch_size:
+            raise Error(f"images of {height} x {width} cannot be cut into patches of side "
+                        f"{self.patch_size}; choose a patch size that divides both sides")
+        if self.width % self.heads:
+            raise Error(f"width {self.width} cannot be divided among {self.heads} heads; "
+                        "choose a width that is a multiple of the heads")
+
+    def _check_numbers(self):
+        if len(self.image_size) != 2:
+            raise Error(f"image_size has {len(self.image_size)} numbers; "
+                        "give height and width, or one number for both")
+        whole = {"image height": self.image_size[0], "image width": self.image_size[1]}
+        for name in ("patch_size", "channels", "width", "depth", "heads", "mlp_width"):
+            whole[name] = getattr(self, name)
+        for name in ("classes", "pre_logits"):
+            if getattr(self, name) is not None:
+                whole[name] = getattr(self, name)
+        for name, value in whole.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise Error(f"{name} is {value!r}; it must be a whole number of at least 1")
+        for name in ("dropout", "attention_dropout", "stochastic_depth"):
+            rate = getattr(self, name)
+            if not is_number(rate) or not 0 <= rate < 1:
+                raise Error(f"{name} is {rate!r}; it must be a number from 0 to below 1")
+        if not is_number(self.eps) or not 0 < self.eps < math.inf:
+            raise Error(f"eps is {self.eps!r}; it must be a number above 0")
+
+    @property
+    def grid(self):
+        """The number of patches down and across."""
+        return self.image_size[0] // self.patch_size, self.image_size[1] // self.patch_size
+
+    @property
+    def class_token(self):
+        """True where a class token is prepended."""
+        return self.pooling != "gap"
+
+    @property
+    def tokens(self):
+        """The number T of tokens."""
+        return self.grid[0] * self.grid[1] + self.class_token
+
+    @classmethod
+    def named(cls, name, **changes):
+        """Return the configuration of a name such as "B/16" (variant / patch side), with changes.
+
+        Raises Error for an unknown variant or a patch side that is no number.
+        """
+        variant, _, patch_size = name.partition("/")
+        if variant not in VARIANTS or not patch_size.isdecimal():
+            raise Error(f"unknown model {name!r}; write VARIANT/PATCH, such as B/16 or tiny/2, "
+                        f"with a variant of {', '.join(VARIANTS)}")
+        width, depth, heads, mlp_width = VARIANTS[variant]
+        sizes = {"patch_size": int(patch_size), "width": width, "depth": depth, "heads": heads,
+                 "mlp_width": mlp_width}
+        return cls(**(sizes | changes))
+
+
+def is_number(value):
+    """Tell whether value is an int or float, and not NaN."""
+    is_bool = isinstance(value, bool)
+    return isinstance(value, int | float) and not is_bool and not math.isnan(value)

@@ -1,0 +1,20 @@
+"""Random generators derived from a seed, a purpose and numbers: nothing uses global state."""
+
+import numpy as np
+
+# The numbers are part of every saved run: add at the end, never renumber.
+PURPOSES = ("init", "split", "order", "dropout", "gradcheck")
+
+
+def generator(seed, purpose, *numbers, xp=np):
+    """Return the generator that belongs to (seed, purpose, numbers), always the same one.
+
+    seed, numbers: integers >= 0, such as the epoch or the step; purpose: one of PURPOSES.
+    xp: the library of the arrays to be drawn. NumPy's and CuPy's streams differ, so what must be
+    equal on both devices (initial weights, data order) is drawn with NumPy and copied.
+    """
+    entropy = [int(seed), PURPOSES.index(purpose), *map(int, numbers)]
+    sequence = np.random.SeedSequence(entropy)
+    if xp is np:
+        return np.random.default_rng(sequence)
+    return xp.random.default_rng(int(sequence.generate_state(1)[0]))
