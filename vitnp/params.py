@@ -22,13 +22,13 @@ def slices(shapes):
 
 
 def views(flat, shapes):
-    """Return the tree of `flat`: "a/b" is tree["a"]["b"], "blocks/0/c" is tree["blocks"][0]["c"]."""
+    """Return the tree of `flat`, whose arrays share its memory."""
     places = slices(shapes)
     return nest({path: flat[places[path]].reshape(shape) for path, shape in shapes.items()})
 
 
 def nest(tensors):
-    """Return a dict path → array as a tree; parts whose names are numbers become a list."""
+    """Return a dict path → array as a tree: "blocks/0/b" becomes tree["blocks"][0]["b"]."""
     tree = {}
     for path, tensor in tensors.items():
         node = tree

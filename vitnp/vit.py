@@ -146,7 +146,8 @@ def init(config, rng, dtype=np.float32):
     flat = parameters.allocate(shapes(config), dtype, np)
     tree = parameters.views(flat, shapes(config))
     embedding, blocks = tree["embedding"], tree["blocks"]
-    embedding["projection"]["weight"][:] = lecun_normal(embedding["projection"]["weight"].shape, rng)
+    projection = embedding["projection"]["weight"]
+    projection[:] = lecun_normal(projection.shape, rng)
     for name in ("position", "position_row", "position_column"):
         if name in embedding:
             embedding[name][:] = 0.02 * rng.standard_normal(embedding[name].shape)
@@ -166,7 +167,7 @@ def init(config, rng, dtype=np.float32):
 
 
 def xavier(shape, rng):
-    """Draw a matrix (in, out) uniformly between ±√(6 / (in + out)) (Glorot, Bengio 2010, eq. 16)."""
+    """Draw a matrix (in, out) uniformly within ±√(6 / (in + out)) (Glorot, Bengio 2010, eq. 16)."""
     bound = math.sqrt(6.0 / sum(shape))
     return rng.uniform(-bound, bound, shape)
 

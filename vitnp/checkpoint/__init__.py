@@ -1,0 +1,1 @@
+"""Files of weights: one file a layout."""

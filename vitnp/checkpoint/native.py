@@ -1,0 +1,71 @@
+"""vitnp's own checkpoints: safetensors, with everything else as one JSON in the metadata.
+
+Tensors are named "params/…", "moment1/…", "moment2/…" with the paths of `vit.shapes`. The JSON,
+under the metadata key "vitnp", holds "format" (1), the configuration, the preprocessing, class
+names, the step, and "sha256": over the tensors in the order of their names and the rest of the JSON.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from vitnp.errors import Error
+from vitnp.files import replacing
+
+FORMAT = 1
+
+
+def save(path, tensors, facts):
+    """Write tensors, a dict name → NumPy array, and facts, a dict that JSON can hold.
+
+    The file is written aside, synced and renamed. Raises Error where that is impossible.
+    """
+    from safetensors.numpy import save_file
+
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    facts = {"format": FORMAT} | facts
+    facts["sha256"] = checksum(tensors, facts)
+    with replacing(path) as aside:
+        save_file(tensors, aside, {"vitnp": json.dumps(facts)})
+
+
+def load(path):
+    """Return (tensors, facts) as they were saved.
+
+    Raises Error for a file that is missing, no checkpoint of vitnp, of another format or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise Error(f"there is no file {path}; give a run folder or a checkpoint.safetensors")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise Error(f"{path} is damaged or no safetensors file ({error})") from None
+    if "vitnp" not in metadata:
+        raise Error(f"{path} was not written by vitnp: it has no such entry in its metadata")
+    try:
+        facts = json.loads(metadata["vitnp"])
+        written, found = facts.pop("sha256"), facts.get("format")
+    except (ValueError, AttributeError, KeyError, RecursionError):
+        raise Error(f"{path} is damaged: its metadata cannot be read") from None
+    if found != FORMAT:
+        raise Error(f"{path} has format {found!r}, but this version of vitnp reads {FORMAT}; "
+                    "install the version that wrote it, or a newer one")
+    if checksum(tensors, facts) != written:
+        raise Error(f"{path} is damaged: its checksum does not fit")
+    return tensors, facts
+
+
+def checksum(tensors, facts):
+    """Return the sha256 over tensors, in the order of their names, and facts, as hex digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
+        digest.update(tensor.data.cast("B"))
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()

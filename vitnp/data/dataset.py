@@ -1,0 +1,62 @@
+"""What a data set is, once it is read, and how a validation part is split off."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitnp.errors import Error
+from vitnp.randomness import generator
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images in a training and a test part, whatever files they came from.
+
+    Images are uint8 (count, height, width, channels), labels int64 (count,), counted from 0 in the
+    order of class_names.
+    """
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def check_part(images, labels, class_names, images_source, labels_source):
+    """Raise Error unless there are images, one label for each, and a class for each label.
+
+    images: (count, height, width, channels); labels: (count,), integers.
+    images_source, labels_source: the files they came from, for the message.
+    """
+    if len(images) == 0:
+        raise Error(f"{images_source} holds no images; at least one is needed")
+    if len(images) != len(labels):
+        raise Error(f"{images_source} holds {len(images)} images, but {labels_source} holds "
+                    f"{len(labels)} labels; each image needs one label")
+    outside = (labels < 0) | (labels >= len(class_names))
+    if outside.any():
+        position = int(np.argmax(outside))
+        raise Error(f"{labels_source} has the label {int(labels[position])} at position "
+                    f"{position}, but the labels of {len(class_names)} classes are "
+                    f"0 to {len(class_names) - 1}")
+
+
+def split_validation(labels, fraction=0.1, seed=0):
+    """Return (train_indices, validation_indices): the last `fraction` of the shuffled images.
+
+    labels: (count,), those of the training part; indices: int64, in the shuffled order.
+    Each side has at least one image. Raises Error for fewer than two images, and for a fraction
+    that is not between 0 and 1.
+    """
+    count = len(labels)
+    if not 0 < fraction < 1:
+        raise Error(f"the fraction for validation is {fraction}, but must lie between 0 and 1")
+    if count < 2:
+        raise Error(f"a training part of {count} images cannot be split; training and validation "
+                    "need at least one image each")
+    order = generator(seed, "split").permutation(count)
+    validation_count = round(fraction * count)
+    validation_count = min(max(validation_count, 1), count - 1)
+    return order[:-validation_count], order[-validation_count:]

@@ -1,0 +1,37 @@
+"""Files that are either the old ones or the new ones, whatever happens in between."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from vitnp.errors import Error
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a path beside `path` to write to; then sync it and rename it to `path`.
+
+    Raises Error, with `path` as it was, where the file cannot be written.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield aside
+        sync(aside)
+        os.replace(aside, path)
+        sync(path.parent)
+    except OSError as error:
+        raise Error(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def sync(path):
+    """Wait until a file or folder is on the disk."""
+    if os.name != "posix" and Path(path).is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

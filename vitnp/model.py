@@ -1,0 +1,164 @@
+"""A trained network in one object: configuration, parameters and preprocessing."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vitnp import lanes, params, vit
+from vitnp.backend import get_xp, pick_device, to_device, to_host
+from vitnp.checkpoint import native
+from vitnp.config import ViTConfig
+from vitnp.errors import Error
+from vitnp.layers import textbook
+from vitnp.preprocess import Preprocess
+
+CHECKPOINT = "checkpoint.safetensors"
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Vision Transformer with its weights.
+
+    params: the tree of `vit.shapes`; class_names: one a class, or None where they are not known.
+    Images are one or many: arrays (height, width, C) or (B, height, width, C), uint8 or floats from
+    0 to 1, or paths of files. Results are NumPy arrays on any device; one image gives B = 1.
+    """
+
+    config: ViTConfig
+    params: dict
+    preprocess: Preprocess
+    class_names: tuple[str, ...] | None = None
+
+    def logits(self, images):
+        """Return the scores (B, K) of the classes. Raises Error for a network without a head."""
+        self._need_head()
+        return self._in_batches(images, lanes.logits)
+
+    def probabilities(self, images):
+        """Return the probabilities (B, K) of the classes, each row with the sum 1."""
+        return textbook.softmax.forward(self.logits(images))[0]
+
+    def features(self, images):
+        """Return the input (B, D) of the last linear layer."""
+        return self._in_batches(images, lambda *a: lanes.features_and_logits(*a)[0])
+
+    def attention(self, images):
+        """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
+        images = self._prepare(self.preprocess.batch(images))
+        x, _ = vit.embed(images, self.params, self.config)
+        blocks = vit.encode(x, self.params, self.config)
+        return [to_host(cache["attention"]["weights"]) for _, cache in blocks]
+
+    def loss_and_gradients(self, images, labels, smoothing=0.0):
+        """Return the mean cross-entropy and its gradients, a tree like params, on its device.
+
+        labels: one class number an image. Raises Error for other labels.
+        """
+        self._need_head()
+        images = self.preprocess.batch(images)
+        labels = check_labels(labels, len(images), self.config.classes)
+        images, xp = self._prepare(images), self._xp
+        shapes = vit.shapes(self.config)
+        gradients = params.views(params.allocate(shapes, images.dtype, xp), shapes)
+        losses, _ = lanes.loss_and_gradients(
+            images, to_device(labels, xp), self.params, gradients, self.config, smoothing=smoothing)
+        return float(losses.mean()), gradients
+
+    def to(self, device):
+        """Return this model with its parameters on "cpu", "gpu" or "auto"."""
+        xp = pick_device(device)
+        move = to_host if xp is np else (lambda array: to_device(array, xp))
+        tensors = {path: move(array) for path, array in params.flatten(self.params).items()}
+        return dataclasses.replace(self, params=params.nest(tensors))
+
+    def save(self, path):
+        """Write a checkpoint that `vitnp.load` reads."""
+        native.save(path, host_tensors(self.params), self.facts())
+
+    def facts(self):
+        """Return what a checkpoint says besides the tensors."""
+        return {"config": dataclasses.asdict(self.config),
+                "preprocess": dataclasses.asdict(self.preprocess),
+                "class_names": self.class_names and list(self.class_names)}
+
+    @property
+    def _xp(self):
+        return get_xp(self.params["norm"]["gamma"])
+
+    def _prepare(self, images):
+        """Return checked images on the parameters' device, scaled, in their dtype."""
+        dtype = self.params["norm"]["gamma"].dtype
+        return self.preprocess.scale(to_device(images, self._xp), dtype)
+
+    def _in_batches(self, images, function):
+        images = self.preprocess.batch(images)
+        parts = [to_host(function(self._prepare(images[i:i + BATCH]), self.params, self.config))
+                 for i in range(0, len(images), BATCH)]
+        if not parts:
+            raise Error("no images were given; give at least one")
+        return np.concatenate(parts)
+
+    def _need_head(self):
+        if self.config.classes is None:
+            raise Error("this model has no head, and so no logits; ask for features(images)")
+
+
+def host_tensors(tree, prefix="params"):
+    """Return a tree as a dict "prefix/path" → NumPy array, as checkpoints name them."""
+    return {f"{prefix}/{path}": to_host(array) for path, array in params.flatten(tree).items()}
+
+
+def check_labels(labels, count, classes):
+    """Return labels as an integer array (count,), or raise Error."""
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise Error(f"labels have the shape {labels.shape} and type {labels.dtype}, but {count} "
+                    f"images need {count} whole numbers")
+    if count and (labels.min() < 0 or labels.max() >= classes):
+        raise Error(f"labels go from {labels.min()} to {labels.max()}, but the model's classes are "
+                    f"0 to {classes - 1}")
+    return labels
+
+
+def load(path):
+    """Return the Model of a checkpoint file, or of a run folder's last checkpoint.
+
+    Raises Error where there is none, or it is damaged or incomplete.
+    """
+    path = Path(path)
+    return from_checkpoint(*native.load(path / CHECKPOINT if path.is_dir() else path), path)
+
+
+def from_checkpoint(tensors, facts, path):
+    """Return the Model of what native.load returned; `path` is for the message."""
+    try:
+        config = ViTConfig(**facts["config"])
+        preprocess = Preprocess(**facts["preprocess"])
+        names = facts["class_names"]
+    except (KeyError, TypeError) as error:
+        raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
+    tree = take(tensors, "params", config, path)
+    return Model(config, tree, preprocess, names and tuple(names))
+
+
+def take(tensors, prefix, config, path):
+    """Return the tree of the tensors "prefix/…", or raise Error listing all that do not fit."""
+    wrong, found = [], {}
+    for name, shape in vit.shapes(config).items():
+        tensor = tensors.get(f"{prefix}/{name}")
+        if tensor is None:
+            wrong.append(f"{prefix}/{name} is missing")
+        elif tensor.shape != shape:
+            wrong.append(f"{prefix}/{name} has shape {tensor.shape}, not {shape}")
+        elif not np.isfinite(tensor).all():
+            wrong.append(f"{prefix}/{name} holds NaN or infinite values")
+        found[name] = tensor
+    extra = [name for name in tensors if name.startswith(f"{prefix}/")
+             and name.removeprefix(f"{prefix}/") not in found]
+    wrong += [f"{name} belongs to no part of this model" for name in extra]
+    if wrong:
+        raise Error(f"{path} does not hold the model that it describes: {'; '.join(wrong)}")
+    return params.nest(found)
