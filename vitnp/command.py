@@ -20,4 +20,7 @@ def run(main):
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130
     sys.exit(code)

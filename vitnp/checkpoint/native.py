@@ -2,7 +2,7 @@
 
 Tensors are named "params/…", "moment1/…", "moment2/…" with the paths of `vit.shapes`. The JSON,
 under the metadata key "vitnp", holds "format" (1), the configuration, the preprocessing, class
-names, the step, and "sha256": over the tensors in the order of their names and the rest of the JSON.
+names, the step, and "sha256": over the tensors, by name, and the rest of the JSON.
 """
 
 import hashlib

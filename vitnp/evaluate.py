@@ -1,0 +1,65 @@
+"""Evaluate a trained run.
+
+    python -m vitnp.evaluate RUN [--part test|validation|train] [--data-dir DIR] [--device …]
+
+Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.png.
+"""
+
+import argparse
+from pathlib import Path
+
+from vitnp import command
+from vitnp.errors import Error
+
+PARTS = ("test", "validation", "train")
+
+
+def main(arguments):
+    """Evaluate as the options say."""
+    parser = command.Parser(prog="python -m vitnp.evaluate", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    parser.add_argument("--part", default="test", help="test, validation or train (default: test)")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the files are, if they moved")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
+    options = parser.parse_args(arguments)
+    if options.part not in PARTS:
+        raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
+
+    from vitnp import data, evaluation, figures, model, runs
+
+    settings = runs.read_config(options.run)["recipe"]
+    trained = model.load(options.run).to(options.device)
+    dataset = data.load(settings["data"], options.data_dir or settings["data_dir"])
+    score = evaluation.score(trained, *part_of(dataset, options.part))
+    print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
+          f"{score.confusion.sum():,} images")
+    print_confusion(score.confusion, dataset.class_names)
+    picture = Path(options.run) / "confusion.png"
+    figures.confusion(score.confusion, dataset.class_names, picture,
+                      f"{settings['model']} on {settings['data']}, {options.part} part")
+    print(picture)
+    return 0
+
+
+def part_of(dataset, part):
+    """Return the images and labels of "test", or of "validation" or "train" as they were split."""
+    if part == "test":
+        return dataset.test_images, dataset.test_labels
+    from vitnp.data import split_validation
+
+    training, validation = split_validation(dataset.train_labels)
+    indices = training if part == "train" else validation
+    return dataset.train_images[indices], dataset.train_labels[indices]
+
+
+def print_confusion(counts, names):
+    """Print counts[label, prediction] as a table."""
+    width = max(len(str(counts.max())), *(len(name) for name in names)) + 1
+    print("label".ljust(width + 5) + "".join(name.rjust(width) for name in names) + "  predicted")
+    for name, row in zip(names, counts, strict=True):
+        print(name.ljust(width + 5) + "".join(str(count).rjust(width) for count in row))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,87 @@
+"""The folder of a run: what lies in it, and how it is made and read."""
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vitnp.errors import Error
+from vitnp.files import replacing
+
+CONFIG, METRICS, CURVES = "config.json", "metrics.jsonl", "curves.png"
+FORMAT = 1
+
+
+def create(out, data):
+    """Make and return the folder of a new run: `out`, or the first free runs/DATA-001, -002, …
+
+    Raises Error where `out` holds something already or cannot be made.
+    """
+    if out is not None:
+        folder = Path(out)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise Error(f"the folder {folder} is not empty; choose another --out, "
+                            "or leave it out for a new one")
+        except OSError as error:
+            raise Error(f"the folder {folder} cannot be made: {error.strerror}; "
+                        "choose another --out") from None
+        return folder
+    number = 1
+    while True:
+        folder = Path("runs") / f"{data}-{number:03}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise Error(f"the folder {folder} cannot be made: {error.strerror}; "
+                        "choose another place with --out") from None
+
+
+def write_config(folder, model, recipe, preprocess):
+    """Write config.json: dicts of the model's, the recipe's and the preprocessing's fields."""
+    content = {"format": FORMAT, "vitnp": installed_version(), "model": model, "recipe": recipe,
+               "preprocess": preprocess}
+    with replacing(Path(folder) / CONFIG) as aside:
+        aside.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_config(folder):
+    """Return the content of config.json. Raises Error where there is none, or not of this form."""
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise Error(f"{folder} is no run folder: it has no {CONFIG}")
+    try:
+        content = json.loads(path.read_text())
+        found = content["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise Error(f"{path} is damaged: it cannot be read as the configuration of a run") from None
+    if found != FORMAT:
+        raise Error(f"{path} has format {found!r}, but this version of vitnp reads {FORMAT}")
+    return content
+
+
+def installed_version():
+    """Return the version of vitnp, or "unknown" where it is used without being installed."""
+    try:
+        return version("vitnp")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def append_metrics(folder, record):
+    """Add one line to metrics.jsonl, in one write."""
+    path = Path(folder) / METRICS
+    try:
+        with open(path, "a") as file:
+            file.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise Error(f"{path} cannot be written: {error.strerror}") from None
+
+
+def read_metrics(folder):
+    """Return the records of metrics.jsonl, a list of dicts."""
+    lines = (Path(folder) / METRICS).read_text().splitlines()
+    return [json.loads(line) for line in lines]
