@@ -30,6 +30,7 @@ class Recipe:
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
     warmup_epochs: float = option(5, "epochs in which the learning rate rises from 0")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
+    crop_padding: int = option(1, "pixels by which training images are moved at random")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.1, "share of images that skip the last block's branches")
@@ -42,7 +43,8 @@ class Recipe:
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
-        self._check("seed", is_whole(self.seed, 0), "a whole number of at least 0")
+        for name in ("seed", "crop_padding"):
+            self._check(name, is_whole(getattr(self, name), 0), "a whole number of at least 0")
         self._check("learning_rate", is_number(self.learning_rate)
                     and 0 < self.learning_rate < math.inf, "a number above 0")
         for name in ("weight_decay", "warmup_epochs", "clip_norm"):

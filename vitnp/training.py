@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vitnp import data, evaluation, figures, lanes, optim, params, progress, runs, vit
 from vitnp.backend import get_xp, pick_device, to_device
 from vitnp.checkpoint import native
+from vitnp.data import augment
 from vitnp.errors import Error
 from vitnp.layers import textbook
 from vitnp.model import CHECKPOINT, Model, host_tensors
@@ -78,8 +79,11 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown, 
     loss = right = seen = reported = 0
     for i in range(steps):
         batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-        losses, hits, rate = train_step(state, trained, images[batch], labels[batch], recipe,
-                                        steps, ops)
+        pictures = images[batch]
+        if recipe.crop_padding:
+            rng = generator(recipe.seed, "augment", epoch, i)
+            pictures = augment.random_crop(pictures, recipe.crop_padding, rng)
+        losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps, ops)
         loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
         if i % READ_EVERY == READ_EVERY - 1 or i == steps - 1:
             mean_loss, accuracy = float(loss) / seen, float(right) / seen
