@@ -10,6 +10,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises Error where argparse would print its usage."""
 
     def error(self, message):
+        """Raise what argparse found wrong."""
         raise Error(f"{message}; --help lists the options")
 
 

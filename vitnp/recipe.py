@@ -21,7 +21,7 @@ class Recipe:
     The defaults train a small ViT on the digits: 97.5 % or more on the test split.
     """
 
-    model: str = option("tiny/2", "variant and patch side, such as tiny/2, small/4 or S/16")
+    model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
     data: str = option("digits", "digits, mnist or fashion-mnist")
     data_dir: str | None = option(None, "folder that holds the files of the data set")
     epochs: int = option(60, "passes over the training images")
@@ -30,7 +30,7 @@ class Recipe:
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
     warmup_epochs: float = option(5, "epochs in which the learning rate rises from 0")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
-    crop_padding: int = option(1, "pixels by which training images are moved at random")
+    crop_padding: int = option(0, "pixels by which training images are moved at random")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.1, "share of images that skip the last block's branches")
