@@ -114,7 +114,7 @@ def test_every_layer_has_forward_and_backward_side_by_side():
 def test_public_functions_and_classes_are_documented():
     for name, source in FILES.items():
         tree = ast.parse(source)
-        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-        for node in tree.body + [method for node in classes for method in node.body]:
+        classes = [item for item in tree.body if isinstance(item, ast.ClassDef)]
+        for node in tree.body + [method for item in classes for method in item.body]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{name}: {node.name}"

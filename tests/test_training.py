@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_gradients_of_parts_of_a_batch_add_up_to_those_of_the_whole(few_images):
     buffers = []
     for cuts in ([0, 9], [0, 2, 9]):
         total = params.allocate(shapes, np.float64, np)
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in pairwise(cuts):
             part = params.allocate(shapes, np.float64, np)
             lanes.loss_and_gradients(images[start:stop], labels[start:stop], trained.params,
                                      params.views(part, shapes), trained.config)
