@@ -7,7 +7,7 @@ from vitnp.backend import get_xp
 SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 
 # erfc(a) = t · exp(p(s) - a²) for a >= 0, with t = 2 / (2 + a) and s = 2 t - 1. The numbers are
-# the coefficients of p, from s⁰ up: a Chebyshev fit in 60 digits, error 4e-16 (tests/layers/test_gelu.py).
+# the coefficients of p, from s⁰ up: a Chebyshev fit in 60 digits, with an error of 4e-16.
 ERFC_COEFFICIENTS = (
     -0.6717940840566922, 0.6726432239776583, 0.047343306841863525, -0.04689561023132892,
     -0.009872689364099222, 0.008824938561312326, 0.0017589335074028032, -0.002345812552995894,
