@@ -62,22 +62,28 @@ def load_cupy():
             raise Error(f"CuPy cannot be imported: {error}") from None
         raise Error(f"CuPy is not installed; {INSTALL}") from None
     except ImportError as error:
-        cause = str(error).strip(" =\n").splitlines()[-1]
-        raise Error(f"CuPy is installed but cannot be imported: {cause}") from None
+        raise Error("CuPy is installed but cannot be imported: "
+                    f"{lines(error)[-1]}") from None
     runtime = cupy.cuda.runtime
     try:
         runtime.getDeviceCount()
-    except runtime.CUDARuntimeError as error:
-        raise Error(driver_message(runtime, error)) from None
-    try:
         square = cupy.ones((2, 2), "float32")
         (square @ square).sum().item()
         cupy.random.default_rng(0).random(2)
+    except runtime.CUDARuntimeError as error:
+        raise Error(driver_message(runtime, error)) from None
+    except MemoryError as error:
+        raise Error(f"the GPU has no memory left: {lines(error)[0]}") from None
     except (ImportError, RuntimeError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise Error(f"the GPU cannot compute ({cause}); "
+        raise Error(f"the GPU cannot compute ({lines(error)[0]}); "
                     f"the CUDA libraries may be missing: {INSTALL}") from None
     return cupy
+
+
+def lines(error):
+    """Return the lines of an exception's message without frames and blanks, at least one."""
+    message = (line.strip(" =") for line in str(error).splitlines())
+    return [line for line in message if line] or [type(error).__name__]
 
 
 def driver_message(runtime, error):
@@ -91,4 +97,4 @@ def driver_message(runtime, error):
     if error.status == 100:
         return ("no GPU is visible; see what nvidia-smi lists and whether CUDA_VISIBLE_DEVICES "
                 "hides it, or use --device cpu")
-    return f"the GPU cannot be used: {error}"
+    return f"the GPU cannot be used: {lines(error)[0]}"

@@ -28,16 +28,16 @@ def main(arguments):
 
     from vitnp import data, evaluation, figures, model, runs
 
-    settings = runs.read_config(options.run)["recipe"]
+    settings = runs.read_recipe(options.run)
     trained = model.load(options.run).to(options.device)
-    dataset = data.load(settings["data"], options.data_dir or settings["data_dir"])
+    dataset = data.load(settings.data, options.data_dir or settings.data_dir)
     score = evaluation.score(trained, *part_of(dataset, options.part))
     print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
           f"{score.confusion.sum():,} images")
     print_confusion(score.confusion, dataset.class_names)
     picture = Path(options.run) / "confusion.png"
     figures.confusion(score.confusion, dataset.class_names, picture,
-                      f"{settings['model']} on {settings['data']}, {options.part} part")
+                      f"{settings.model} on {settings.data}, {options.part} part")
     print(picture)
     return 0
 

@@ -14,6 +14,8 @@ def replacing(path):
     Raises Error, with `path` as it was, where the file cannot be written.
     """
     path = Path(path)
+    if not path.name:
+        raise Error(f"{path} is a folder and cannot be written; give the name of a file")
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield aside
@@ -23,7 +25,8 @@ def replacing(path):
     except OSError as error:
         raise Error(f"{path} cannot be written: {error.strerror or error}") from None
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 def sync(path):

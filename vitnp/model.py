@@ -1,6 +1,7 @@
 """A trained network in one object: configuration, parameters and preprocessing."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,15 @@ class Model:
     params: dict
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        shape, names = (*self.config.image_size, self.config.channels), self.class_names
+        if self.preprocess.shape != shape:
+            raise Error(f"the preprocessing gives images of the shape {self.preprocess.shape}, but "
+                        f"the network takes {shape}; give both the same size and channels")
+        if names is not None and self.config.classes not in (None, len(names)):
+            raise Error(f"there are {len(names)} class names, but {self.config.classes} classes; "
+                        "give one name for each class, or class_names=None")
 
     def logits(self, images):
         """Return the scores (B, K) of the classes. Raises Error for a network without a head."""
@@ -97,8 +107,6 @@ class Model:
         images = self.preprocess.batch(images)
         parts = [to_host(function(self._prepare(images[i:i + BATCH]), self.params, self.config))
                  for i in range(0, len(images), BATCH)]
-        if not parts:
-            raise Error("no images were given; give at least one")
         return np.concatenate(parts)
 
     def _need_head(self):
@@ -129,7 +137,8 @@ def load(path):
     Raises Error where there is none, or it is damaged or incomplete.
     """
     path = Path(path)
-    return from_checkpoint(*native.load(path / CHECKPOINT if path.is_dir() else path), path)
+    file = path / CHECKPOINT if os.path.isdir(path) else path
+    return from_checkpoint(*native.load(file), path)
 
 
 def from_checkpoint(tensors, facts, path):
@@ -137,11 +146,11 @@ def from_checkpoint(tensors, facts, path):
     try:
         config = ViTConfig(**facts["config"])
         preprocess = Preprocess(**facts["preprocess"])
-        names = facts["class_names"]
+        names = facts["class_names"] and tuple(facts["class_names"])
     except (KeyError, TypeError) as error:
         raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
     tree = take(tensors, "params", config, path)
-    return Model(config, tree, preprocess, names and tuple(names))
+    return Model(config, tree, preprocess, names)
 
 
 def take(tensors, prefix, config, path):
@@ -153,6 +162,8 @@ def take(tensors, prefix, config, path):
             wrong.append(f"{prefix}/{name} is missing")
         elif tensor.shape != shape:
             wrong.append(f"{prefix}/{name} has shape {tensor.shape}, not {shape}")
+        elif tensor.dtype.kind != "f":
+            wrong.append(f"{prefix}/{name} is of type {tensor.dtype}, not of floats")
         elif not np.isfinite(tensor).all():
             wrong.append(f"{prefix}/{name} holds NaN or infinite values")
         found[name] = tensor

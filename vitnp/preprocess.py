@@ -1,6 +1,7 @@
 """From what users have, files and arrays, to what the network takes."""
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ class Preprocess:
     def __post_init__(self):
         for name in ("size", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
+            raise Error(f"size is {self.size}; it must be height and width, whole numbers above 0")
         if len(self.mean) != len(self.std) or not all(std > 0 for std in self.std):
             raise Error(f"mean {self.mean} and std {self.std} must have one number for each "
                         "channel, and each std must be above 0")
@@ -46,16 +49,24 @@ class Preprocess:
         """
         if isinstance(images, str | os.PathLike):
             images = [images]
-        if isinstance(images, list | tuple):
-            if not images:
-                raise Error("no images were given; give at least one")
-            images = [self.read(image) if isinstance(image, str | os.PathLike) else
-                      self.check(np.asarray(image))[0] for image in images]
-            images = np.stack(images)
-        return self.check(images)
+        if not isinstance(images, list | tuple):
+            return self.check(images)
+        arrays = [self.read(image) if isinstance(image, str | os.PathLike) else self.check(image)
+                  for image in images]
+        if not arrays:
+            raise Error("no images were given; give at least one")
+        if len({array.dtype == np.uint8 for array in arrays}) > 1:
+            raise Error("pictures of uint8 (0 to 255; files are read so) and floats (0 to 1) came "
+                        "together; give one kind")
+        return get_xp(*arrays).concatenate(arrays)
 
     def check(self, images):
         """Return an array of one image or many as (B, height, width, C), or raise Error."""
+        if not hasattr(images, "dtype"):
+            try:
+                images = np.asarray(images)
+            except ValueError:
+                raise Error("images are neither paths nor arrays of numbers") from None
         found = images.shape
         if self.shape[-1] == 1 and (found == self.size or found[1:] == self.size):
             images = images[..., None]
@@ -64,13 +75,15 @@ class Preprocess:
         if images.ndim != 4 or images.shape[1:] != self.shape:
             raise Error(f"images have the shape {found}, but this model takes (height, width, "
                         f"channels) = {self.shape}, one or many; resize them, or give files")
+        if not len(images):
+            raise Error("no images were given; give at least one")
         if images.dtype.kind != "f" and images.dtype != np.uint8:
             raise Error(f"images are of type {images.dtype}; "
                         "possible are uint8 (0 to 255) and floats (0 to 1)")
-        if images.dtype.kind == "f" and images.size:
+        if images.dtype.kind == "f":
             low, high = float(images.min()), float(images.max())
             if not (low >= 0.0 and high <= 1.0):
-                raise Error(f"float images hold values from {low:g} to {high:g}, but must lie "
+                raise Error(f"float images hold values from {low} to {high}, but must lie "
                             "between 0 and 1; divide by 255, or give uint8")
         return images
 
@@ -86,15 +99,36 @@ class Preprocess:
         return images.astype(dtype) * scale - shift
 
     def read(self, path):
-        """Return the picture in a file as uint8 (height, width, C), resized to the right size."""
+        """Return the picture in a file as uint8 (1, height, width, C), resized to the right size.
+
+        Of an animation that is the first picture; transparency is dropped; 16 bits become 8.
+        """
         from PIL import Image
 
+        height, width, channels = self.shape
+        if channels not in (1, 3):
+            raise Error(f"this model takes images of {channels} channels, but files are read with "
+                        "1 or 3; give arrays")
         try:
-            with Image.open(path) as picture:
-                picture = picture.convert("L" if self.shape[-1] == 1 else "RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise Error(f"{path} cannot be read as a picture: {error}") from None
-        height, width = self.size
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path) as file:
+                    picture = eight_bits(file).convert("L" if channels == 1 else "RGB")
+        except Exception as error:  # noqa: BLE001  Pillow raises nearly anything on damaged files
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Error(f"{path} cannot be read as a picture: {reason}") from None
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling[self.resample.upper()])
-        return np.asarray(picture).reshape(self.shape)
+        return np.asarray(picture).reshape(1, height, width, channels)
+
+
+def eight_bits(picture):
+    """Return a picture, or its copy with 8 bits where it has 16: convert() would cut them off."""
+    from PIL import Image
+
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise Error("its numbers have 32 bits and no known range; save it with 8 or 16 bits")
+    return picture

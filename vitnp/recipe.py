@@ -49,7 +49,7 @@ class Recipe:
                     and 0 < self.learning_rate < math.inf, "a number above 0")
         for name in ("weight_decay", "warmup_epochs", "clip_norm"):
             value = getattr(self, name)
-            self._check(name, is_number(value) and 0 <= value < math.inf, "a number of at least 0")
+            self._check(name, is_number(value) and 0 <= value <= 1e6, "a number from 0 to 1000000")
         smoothing = self.label_smoothing
         self._check("label_smoothing", is_number(smoothing) and 0 <= smoothing < 1,
                     "a number from 0 to below 1")
@@ -62,6 +62,8 @@ class Recipe:
     def configure(self, dataset):
         """Return the ViTConfig and Preprocess that fit this recipe and a data set."""
         height, width, channels = dataset.train_images.shape[1:]
+        self._check("crop_padding", self.crop_padding < min(height, width),
+                    f"below the sides of the images, {height} x {width}")
         config = ViTConfig.named(
             self.model, image_size=(height, width), channels=channels,
             classes=len(dataset.class_names), pooling=self.pooling, positions=self.positions,

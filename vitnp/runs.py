@@ -1,11 +1,15 @@
 """The folder of a run: what lies in it, and how it is made and read."""
 
+import contextlib
+import itertools
 import json
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vitnp.errors import Error
 from vitnp.files import replacing
+from vitnp.recipe import Recipe
 
 CONFIG, METRICS, CURVES = "config.json", "metrics.jsonl", "curves.png"
 FORMAT = 1
@@ -27,17 +31,17 @@ def create(out, data):
             raise Error(f"the folder {folder} cannot be made: {error.strerror}; "
                         "choose another --out") from None
         return folder
-    number = 1
-    while True:
-        folder = Path("runs") / f"{data}-{number:03}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise Error(f"the folder {folder} cannot be made: {error.strerror}; "
-                        "choose another place with --out") from None
+    runs = Path("runs")
+    try:
+        runs.mkdir(exist_ok=True)
+        for number in itertools.count(1):
+            folder = runs / f"{data}-{number:03}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise Error(f"no folder can be made in {runs}: {error.strerror}; "
+                    "choose another place with --out") from None
 
 
 def write_config(folder, model, recipe, preprocess):
@@ -51,16 +55,26 @@ def write_config(folder, model, recipe, preprocess):
 def read_config(folder):
     """Return the content of config.json. Raises Error where there is none, or not of this form."""
     path = Path(folder) / CONFIG
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise Error(f"{folder} is no run folder: it has no {CONFIG}")
     try:
         content = json.loads(path.read_text())
         found = content["format"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise Error(f"{path} is damaged: it cannot be read as the configuration of a run") from None
     if found != FORMAT:
         raise Error(f"{path} has format {found!r}, but this version of vitnp reads {FORMAT}")
     return content
+
+
+def read_recipe(folder):
+    """Return the Recipe in config.json. Raises Error where there is none, or it does not fit."""
+    options = read_config(folder).get("recipe")
+    try:
+        return Recipe(**options)
+    except TypeError as error:
+        raise Error(f"{Path(folder) / CONFIG} does not hold the options of a run: "
+                    f"{error}") from None
 
 
 def installed_version():
@@ -82,6 +96,11 @@ def append_metrics(folder, record):
 
 
 def read_metrics(folder):
-    """Return the records of metrics.jsonl, a list of dicts."""
-    lines = (Path(folder) / METRICS).read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    """Return the records of metrics.jsonl, a list of dicts. Raises Error for a damaged file."""
+    path = Path(folder) / METRICS
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    except OSError as error:
+        raise Error(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise Error(f"{path} is damaged: a line of it is no JSON") from None

@@ -7,7 +7,7 @@ names, the step, and "sha256": over the tensors, by name, and the rest of the JS
 
 import hashlib
 import json
-from pathlib import Path
+import os
 
 import numpy as np
 
@@ -22,13 +22,20 @@ def save(path, tensors, facts):
 
     The file is written aside, synced and renamed. Raises Error where that is impossible.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    tensors = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     facts = {"format": FORMAT} | facts
     facts["sha256"] = checksum(tensors, facts)
     with replacing(path) as aside:
-        save_file(tensors, aside, {"vitnp": json.dumps(facts)})
+        aside.touch()
+        mode = aside.stat().st_mode     # save_file lets the owner alone read its files
+        try:
+            save_file(tensors, aside, {"vitnp": json.dumps(facts)})
+        except SafetensorError as error:
+            raise Error(f"{path} cannot be written ({error})") from None
+        aside.chmod(mode)
 
 
 def load(path):
@@ -38,20 +45,20 @@ def load(path):
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise Error(f"there is no file {path}; give a run folder or a checkpoint.safetensors")
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise Error(f"{path} is damaged or no safetensors file ({error})") from None
     if "vitnp" not in metadata:
         raise Error(f"{path} was not written by vitnp: it has no such entry in its metadata")
     try:
         facts = json.loads(metadata["vitnp"])
         written, found = facts.pop("sha256"), facts.get("format")
-    except (ValueError, AttributeError, KeyError, RecursionError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise Error(f"{path} is damaged: its metadata cannot be read") from None
     if found != FORMAT:
         raise Error(f"{path} has format {found!r}, but this version of vitnp reads {FORMAT}; "
@@ -66,6 +73,6 @@ def checksum(tensors, facts):
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
-        digest.update(tensor.data.cast("B"))
+        digest.update(tensor.reshape(-1).view(np.uint8))
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
