@@ -82,7 +82,8 @@ def try_mistake(mistake):
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         plant(mistake, Path(folder))
-        environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1",
+                                    "PYTHONSAFEPATH": "1"}
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider",
              *map(str, tests_for(mistake.file))],

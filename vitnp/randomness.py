@@ -3,7 +3,7 @@
 import numpy as np
 
 # The numbers are part of every saved run: add at the end, never renumber.
-PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment")
+PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment", "validation")
 
 
 def generator(seed, purpose, *numbers, xp=np):
@@ -13,8 +13,9 @@ def generator(seed, purpose, *numbers, xp=np):
     xp: the library of the arrays to be drawn. NumPy's and CuPy's streams differ, so what must be
     equal on both devices (initial weights, data order) is drawn with NumPy and copied.
     """
-    entropy = [int(seed), PURPOSES.index(purpose), *map(int, numbers)]
-    sequence = np.random.SeedSequence(entropy)
+    # How many numbers there are is part of the key, because SeedSequence fills up with zeros
+    key = (PURPOSES.index(purpose), len(numbers), *map(int, numbers))
+    sequence = np.random.SeedSequence(int(seed), spawn_key=key)
     if xp is np:
         return np.random.default_rng(sequence)
     return xp.random.default_rng(int(sequence.generate_state(1)[0]))

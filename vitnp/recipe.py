@@ -28,7 +28,7 @@ class Recipe:
     batch_size: int = option(64, "images a step")
     learning_rate: float = option(2e-3, "highest learning rate")
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
-    warmup_epochs: float = option(5, "epochs in which the learning rate rises from 0")
+    warmup_epochs: float = option(5, "epochs in which the rate rises from 0, at most half of all")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
     crop_padding: int = option(0, "pixels by which training images are moved at random")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")

@@ -1,9 +1,12 @@
 """The training loop: from a recipe to a run folder with a trained model in it."""
 
+import contextlib
 import dataclasses
 import math
 import time
 from dataclasses import dataclass
+
+import numpy as np
 
 from vitnp import data, evaluation, figures, lanes, optim, params, progress, runs, vit
 from vitnp.backend import get_xp, pick_device, to_device
@@ -54,17 +57,17 @@ def train(recipe, out=None, ops=textbook):
     progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{len(training):,} images to train on, {len(validation):,} to validate, "
                  f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
-    shown = progress.choose(recipe.epochs, len(training))
     records = []
-    for epoch in range(recipe.epochs):
-        record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown, ops)
-        score = evaluation.score(trained, images[validation], labels[validation])
-        record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
-        shown.epoch(record)
-        records.append(record)
-        runs.append_metrics(folder, record)
-        save(folder, state, trained)
-    shown.close()
+    with contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown:
+        for epoch in range(recipe.epochs):
+            record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown,
+                                 ops)
+            score = evaluation.score(trained, images[validation], labels[validation])
+            record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
+            shown.epoch(record)
+            records.append(record)
+            runs.append_metrics(folder, record)
+            save(folder, state, trained)
     score = evaluation.score(trained, dataset.test_images, dataset.test_labels)
     runs.append_metrics(folder, {"test_loss": score.loss, "test_accuracy": score.accuracy})
     figures.curves(records, folder / runs.CURVES, f"{recipe.model} on {recipe.data}")
@@ -83,14 +86,17 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown, 
         if recipe.crop_padding:
             rng = generator(recipe.seed, "augment", epoch, i)
             pictures = augment.random_crop(pictures, recipe.crop_padding, rng)
-        losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps, ops)
+        with np.errstate(over="ignore", invalid="ignore"):      # the loss itself is looked at
+            losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe,
+                                            steps, ops)
         loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
         if i % READ_EVERY == READ_EVERY - 1 or i == steps - 1:
             mean_loss, accuracy = float(loss) / seen, float(right) / seen
             if not math.isfinite(mean_loss):
                 raise Error(f"the loss is {mean_loss} at step {state.step}, with the learning rate "
                             f"{rate:.2e}; try a smaller --learning-rate or a longer "
-                            "--warmup-epochs (the last epoch's checkpoint is kept)")
+                            "--warmup-epochs (the checkpoint of the last whole epoch, if there "
+                            "was one, is kept)")
             shown.step(seen - reported, mean_loss, accuracy, rate)
             reported = seen
     seconds = time.perf_counter() - began
@@ -117,8 +123,8 @@ def train_step(state, trained, images, labels, recipe, steps_per_epoch, ops=text
     if recipe.clip_norm:
         norm = optim.global_norm(state.gradients)
         optim.clip_by_global_norm(state.gradients, norm, recipe.clip_norm)
-    rate = optim.schedule(state.step, recipe.learning_rate,
-                          round(recipe.warmup_epochs * steps_per_epoch),
+    warmup_epochs = min(recipe.warmup_epochs, recipe.epochs / 2)
+    rate = optim.schedule(state.step, recipe.learning_rate, round(warmup_epochs * steps_per_epoch),
                           recipe.epochs * steps_per_epoch)
     state.step += 1
     optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,

@@ -56,7 +56,7 @@ def split_validation(labels, fraction=0.1, seed=0):
     if count < 2:
         raise Error(f"a training part of {count} images cannot be split; training and validation "
                     "need at least one image each")
-    order = generator(seed, "split").permutation(count)
+    order = generator(seed, "validation").permutation(count)
     validation_count = round(fraction * count)
     validation_count = min(max(validation_count, 1), count - 1)
     return order[:-validation_count], order[-validation_count:]

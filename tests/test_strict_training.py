@@ -1,0 +1,106 @@
+"""The GPU's path on a machine without one: everything runs on the strict stand-in for CuPy.
+
+A NumPy call on a device array, a mixture of arrays, an argument that CuPy does not know or a
+read back to the host inside a step raises there.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import strict_cupy
+
+from vitnp import backend, data, gradcases, gradcheck, model, params, training, vit
+from vitnp.backend import to_host
+from vitnp.recipe import Recipe
+
+QUICK = Recipe(model="micro/4", epochs=1, batch_size=20, device="gpu", dropout=0.1,
+               stochastic_depth=0.1)
+
+
+@pytest.fixture(autouse=True)
+def strict_gpu(monkeypatch):
+    """Let the device "gpu" be the stand-in."""
+    monkeypatch.setattr(backend, "load_cupy", lambda: strict_cupy)
+
+
+@pytest.mark.parametrize("case", gradcases.all_cases(strict_cupy), ids=lambda case: case.name)
+def test_gradient_check(case):
+    if not case.sampled and case.name.startswith(("attention", "block", "mlp")):
+        case = replace(case, sampled=True)                      # the stand-in is slow
+    results = gradcheck.check(case, np.random.default_rng(1))
+    assert results and [result for result in results if not result.passed] == []
+
+
+@pytest.mark.parametrize("case", gradcases.all_cases(strict_cupy), ids=lambda case: case.name)
+def test_forward_and_backward_read_nothing_back(case):
+    with strict_cupy.forbid_host_reads():
+        y, cache = case.forward(case.arguments)
+        gradients = case.backward(strict_cupy.ones_like(y), cache)
+    assert {type(g) for g in params.flatten(gradients).values()} == {strict_cupy.ndarray}
+
+
+def started(recipe, xp):
+    """Return (state, model) before the first step on the library xp."""
+    config, preprocess = recipe.configure(data.load("digits"))
+    state = training.start(config, recipe.seed, xp)
+    tree = params.views(state.params, vit.shapes(config))
+    return state, model.Model(config, tree, preprocess)
+
+
+@pytest.mark.parametrize("pooling", ("token", "gap", "avg"))
+def test_steps_read_nothing_back_and_give_the_same_as_on_the_cpu(pooling):
+    """Without masks, which each library draws from a stream of its own."""
+    recipe = replace(QUICK, pooling=pooling, positions="2d", gelu="erf", dropout=0.0,
+                     stochastic_depth=0.0)
+    digits = data.load("digits")
+    weights = []
+    for xp in (strict_cupy, np):
+        state, trained = started(recipe, xp)
+        for i in range(3):
+            batch = slice(20 * i, 20 * i + 20)
+            images, labels = digits.train_images[batch], digits.train_labels[batch]
+            with strict_cupy.forbid_host_reads():
+                training.train_step(state, trained, images, labels, recipe, 10)
+        weights.append(to_host(state.params))
+    assert np.abs(weights[0] - weights[1]).max() < 1e-6 and weights[0].dtype == np.float32
+
+
+def test_a_step_with_masks_reads_nothing_back():
+    digits = data.load("digits")
+    state, trained = started(QUICK, strict_cupy)
+    with strict_cupy.forbid_host_reads():
+        training.train_step(state, trained, digits.train_images[:9], digits.train_labels[:9],
+                            QUICK, 10)
+    assert state.step == 1
+
+
+def test_a_whole_run_and_its_evaluation(tmp_path, monkeypatch):
+    digits = data.load("digits")
+    few = replace(digits, train_images=digits.train_images[:60],
+                  train_labels=digits.train_labels[:60], test_images=digits.test_images[:30],
+                  test_labels=digits.test_labels[:30])
+    monkeypatch.setattr(data, "load", lambda name, data_dir=None: few)
+    folder, trained, score = training.train(QUICK, tmp_path / "run")
+    assert type(trained.params["norm"]["gamma"]) is strict_cupy.ndarray
+    on_host = model.load(folder)
+    on_device = on_host.to("gpu")
+    for found in (on_host, on_device):
+        logits = found.logits(few.test_images)
+        assert isinstance(logits, np.ndarray)
+        np.testing.assert_allclose(logits, trained.logits(few.test_images), atol=1e-6)
+        assert all(isinstance(a, np.ndarray) for a in found.attention(few.test_images[:2]))
+        assert found.features(few.test_images[:2]).shape == (2, 32)
+    loss, gradients = on_device.loss_and_gradients(few.test_images, few.test_labels)
+    again, _ = on_host.loss_and_gradients(few.test_images, few.test_labels)
+    assert abs(loss - again) < 1e-6
+    assert type(gradients["norm"]["gamma"]) is strict_cupy.ndarray
+    on_device.save(tmp_path / "copy.safetensors")
+    assert model.load(tmp_path / "copy.safetensors").config == trained.config
+    assert 0.0 <= score.accuracy <= 1.0
+
+
+def test_the_stand_in_would_see_a_numpy_call():
+    case = next(case for case in gradcases.all_cases(strict_cupy) if case.name == "softmax")
+    with pytest.raises(TypeError):
+        np.exp(case.arguments["x"])
