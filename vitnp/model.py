@@ -12,7 +12,7 @@ from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import native
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
-from vitnp.layers import textbook
+from vitnp.layers import Ops, textbook
 from vitnp.preprocess import Preprocess
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -23,7 +23,8 @@ BATCH = 64
 class Model:
     """A Vision Transformer with its weights.
 
-    params: the tree of `vit.shapes`; class_names: one a class, or None where they are not known.
+    params: the tree of `vit.shapes`; class_names: one a class, or None where they are not known;
+    ops: the layers that it is run with.
     Images are one or many: arrays (height, width, C) or (B, height, width, C), uint8 or floats from
     0 to 1, or paths of files. Results are NumPy arrays on any device; one image gives B = 1.
     """
@@ -32,6 +33,7 @@ class Model:
     params: dict
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
+    ops: Ops = textbook
 
     def __post_init__(self):
         shape, names = (*self.config.image_size, self.config.channels), self.class_names
@@ -49,7 +51,7 @@ class Model:
 
     def probabilities(self, images):
         """Return the probabilities (B, K) of the classes, each row with the sum 1."""
-        return textbook.softmax.forward(self.logits(images))[0]
+        return self.ops.softmax.forward(self.logits(images))[0]
 
     def features(self, images):
         """Return the input (B, D) of the last linear layer."""
@@ -58,8 +60,8 @@ class Model:
     def attention(self, images):
         """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
         images = self._prepare(self.preprocess.batch(images))
-        x, _ = vit.embed(images, self.params, self.config)
-        blocks = vit.encode(x, self.params, self.config)
+        x, _ = vit.embed(images, self.params, self.config, self.ops)
+        blocks = vit.encode(x, self.params, self.config, self.ops)
         return [to_host(cache["attention"]["weights"]) for _, cache in blocks]
 
     def loss_and_gradients(self, images, labels, smoothing=0.0):
@@ -74,7 +76,8 @@ class Model:
         shapes = vit.shapes(self.config)
         gradients = params.views(params.allocate(shapes, images.dtype, xp), shapes)
         losses, _ = lanes.loss_and_gradients(
-            images, to_device(labels, xp), self.params, gradients, self.config, smoothing=smoothing)
+            images, to_device(labels, xp), self.params, gradients, self.config, self.ops,
+            smoothing)
         return float(losses.mean()), gradients
 
     def to(self, device):
@@ -105,7 +108,8 @@ class Model:
 
     def _in_batches(self, images, function):
         images = self.preprocess.batch(images)
-        parts = [to_host(function(self._prepare(images[i:i + BATCH]), self.params, self.config))
+        parts = [to_host(function(self._prepare(images[i:i + BATCH]), self.params, self.config,
+                                  self.ops))
                  for i in range(0, len(images), BATCH)]
         return np.concatenate(parts)
 

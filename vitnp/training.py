@@ -51,7 +51,8 @@ def train(recipe, out=None, ops=textbook):
     images, labels = dataset.train_images, dataset.train_labels
     state = start(config, recipe.seed, xp)
     shapes = vit.shapes(config)
-    trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names)
+    trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
+                    ops)
     folder = runs.create(out, recipe.data)
     runs.write_config(folder, *map(dataclasses.asdict, (config, recipe, preprocess)))
     progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
@@ -60,9 +61,10 @@ def train(recipe, out=None, ops=textbook):
     records = []
     with contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown:
         for epoch in range(recipe.epochs):
-            record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown,
-                                 ops)
-            score = evaluation.score(trained, images[validation], labels[validation])
+            record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown)
+            with np.errstate(over="ignore", invalid="ignore"):
+                score = evaluation.score(trained, images[validation], labels[validation])
+            check_finite(score.loss, state.step, record["learning_rate"])
             record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
             shown.epoch(record)
             records.append(record)
@@ -74,7 +76,7 @@ def train(recipe, out=None, ops=textbook):
     return folder, trained, score
 
 
-def train_epoch(state, trained, images, labels, training, recipe, epoch, shown, ops):
+def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
     """Take one step for each batch of one epoch, and return the epoch's record."""
     began = time.perf_counter()
     order = training[generator(recipe.seed, "order", epoch).permutation(len(training))]
@@ -87,16 +89,11 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown, 
             rng = generator(recipe.seed, "augment", epoch, i)
             pictures = augment.random_crop(pictures, recipe.crop_padding, rng)
         with np.errstate(over="ignore", invalid="ignore"):      # the loss itself is looked at
-            losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe,
-                                            steps, ops)
+            losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps)
         loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
         if i % READ_EVERY == READ_EVERY - 1 or i == steps - 1:
             mean_loss, accuracy = float(loss) / seen, float(right) / seen
-            if not math.isfinite(mean_loss):
-                raise Error(f"the loss is {mean_loss} at step {state.step}, with the learning rate "
-                            f"{rate:.2e}; try a smaller --learning-rate or a longer "
-                            "--warmup-epochs (the checkpoint of the last whole epoch, if there "
-                            "was one, is kept)")
+            check_finite(mean_loss, state.step, rate)
             shown.step(seen - reported, mean_loss, accuracy, rate)
             reported = seen
     seconds = time.perf_counter() - began
@@ -104,7 +101,7 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown, 
             "train_accuracy": accuracy, "seconds": seconds, "images_per_second": seen / seconds}
 
 
-def train_step(state, trained, images, labels, recipe, steps_per_epoch, ops=textbook):
+def train_step(state, trained, images, labels, recipe, steps_per_epoch):
     """Take one step on uint8 images (B, height, width, C) with labels (B,), in place.
 
     Returns losses (B,) and right answers (B,), on the device and not waited for, and the rate used.
@@ -118,8 +115,8 @@ def train_step(state, trained, images, labels, recipe, steps_per_epoch, ops=text
     if config.dropout or config.attention_dropout or config.stochastic_depth:
         rng = generator(recipe.seed, "dropout", state.step, 0, xp=xp)
     losses, logits = lanes.loss_and_gradients(
-        images, labels, trained.params, params.views(state.gradients, shapes), config, ops,
-        recipe.label_smoothing, rng)
+        images, labels, trained.params, params.views(state.gradients, shapes), config,
+        trained.ops, recipe.label_smoothing, rng)
     if recipe.clip_norm:
         norm = optim.global_norm(state.gradients)
         optim.clip_by_global_norm(state.gradients, norm, recipe.clip_norm)
@@ -130,6 +127,14 @@ def train_step(state, trained, images, labels, recipe, steps_per_epoch, ops=text
     optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
                 groups(shapes, recipe.weight_decay))
     return losses, logits.argmax(axis=1) == labels, rate
+
+
+def check_finite(loss, step, rate):
+    """Raise Error where a loss is no longer a number."""
+    if not math.isfinite(loss):
+        raise Error(f"the loss is {loss} at step {step}, with the learning rate {rate:.2e}; try a "
+                    "smaller --learning-rate or a longer --warmup-epochs (the checkpoint of the "
+                    "last good epoch, if there was one, is kept)")
 
 
 def groups(shapes, weight_decay):
