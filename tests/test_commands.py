@@ -19,7 +19,7 @@ from vitnp import progress
 from vitnp.data import idx
 
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
-QUICK = ("--model", "micro/4", "--epochs", "1", "--warmup-epochs", "0")
+QUICK = ("--model", "micro/4", "--epochs", "1", "--pooling", "token")
 
 
 def call(folder, *arguments):

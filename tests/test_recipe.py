@@ -21,6 +21,8 @@ BAD = {
     "warmup_epochs": [-1, NAN, INF, "5", True, None, 1e308],
     "clip_norm": [-1.0, NAN, INF, True, None],
     "label_smoothing": [1, 1.0, -0.1, NAN, INF, "0.1", True, None],
+    "rescale": [1.0, -0.1, NAN, "0.1", True, None],
+    "rotate": [-1, 181, NAN, INF, "5", True, None],
 }
 
 
@@ -85,7 +87,8 @@ def test_without_options_the_defaults_hold():
 def test_options_override_defaults_with_the_type_of_their_field():
     given = {"model": "small/4", "data": "mnist", "data_dir": "there", "epochs": 3,
              "batch_size": 7, "learning_rate": 0.5, "weight_decay": 0.0, "warmup_epochs": 0.0,
-             "clip_norm": 0.0, "crop_padding": 0, "label_smoothing": 0.0, "dropout": 0.25,
+             "clip_norm": 0.0, "crop_padding": 0, "rotate": 5.0, "rescale": 0.5,
+             "label_smoothing": 0.0, "dropout": 0.25,
              "stochastic_depth": 0.0, "pooling": "gap", "positions": "2d", "gelu": "erf",
              "seed": 0, "device": "auto"}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}

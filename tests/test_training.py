@@ -13,7 +13,7 @@ from vitnp.checkpoint import native
 from vitnp.recipe import Recipe
 
 QUICK = Recipe(model="micro/4", epochs=2, batch_size=50, warmup_epochs=1, dropout=0.1,
-               stochastic_depth=0.1)
+               stochastic_depth=0.1, pooling="token")
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_image
         return step(state, trained, images, labels, *others)
 
     monkeypatch.setattr(training, "train_step", spy)
-    training.train(replace(QUICK, crop_padding=0), tmp_path / "run")
+    training.train(replace(QUICK, crop_padding=0, rotate=0.0, rescale=0.0), tmp_path / "run")
     train, validation = data.split_validation(few_images.train_labels)
     images = few_images.train_images
     assert len(seen) == 2 * len(train) == 2 * 117

@@ -23,7 +23,9 @@ def curves(records, path, title):
                                      (accuracy, "accuracy", "%", 100.0)):
         for part, colour in (("train", BLUE), ("validation", ORANGE)):
             values = [factor * record[f"{part}_{name}"] for record in records]
-            axes.plot(epochs, values, color=colour, marker=marker, label=part)
+            smoothed = part == "train" and name == "loss"       # with smoothed targets
+            axes.plot(epochs, values, color=colour, marker=marker,
+                      label="train, as minimised" if smoothed else part)
         axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
         axes.legend(frameon=False)
     rate.plot(epochs, [record["learning_rate"] for record in records], color=GREEN, marker=marker)

@@ -18,23 +18,26 @@ def option(default, text):
 class Recipe:
     """The options of a run, `--batch-size` for `batch_size`; impossible values raise Error.
 
-    The defaults train a small ViT on the digits: 97.5 % or more on the test split.
+    The defaults were chosen for the digits, by validation: mean pooling and images turned, scaled
+    and moved a little (README.md has the results). The paper's pooling is "token".
     """
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
     data: str = option("digits", "digits, mnist or fashion-mnist")
     data_dir: str | None = option(None, "folder that holds the files of the data set")
-    epochs: int = option(60, "passes over the training images")
+    epochs: int = option(110, "passes over the training images")
     batch_size: int = option(64, "images a step")
     learning_rate: float = option(2e-3, "highest learning rate")
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
     warmup_epochs: float = option(5, "epochs in which the rate rises from 0, at most half of all")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
-    crop_padding: int = option(0, "pixels by which training images are moved at random")
+    crop_padding: int = option(1, "pixels by which training images are moved at random")
+    rotate: float = option(15.0, "degrees by which they are turned at random, at most")
+    rescale: float = option(0.15, "share by which each side is stretched at random, at most")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
     dropout: float = option(0.0, "share of numbers dropped after each part")
-    stochastic_depth: float = option(0.1, "share of images that skip the last block's branches")
-    pooling: str = option("token", "token, gap or avg")
+    stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
+    pooling: str = option("gap", "token, gap or avg")
     positions: str = option("learned", "learned, none or 2d")
     gelu: str = option("tanh", "tanh or erf")
     seed: int = option(0, "whole number that weights, order and masks are drawn from")
@@ -50,9 +53,11 @@ class Recipe:
         for name in ("weight_decay", "warmup_epochs", "clip_norm"):
             value = getattr(self, name)
             self._check(name, is_number(value) and 0 <= value <= 1e6, "a number from 0 to 1000000")
-        smoothing = self.label_smoothing
-        self._check("label_smoothing", is_number(smoothing) and 0 <= smoothing < 1,
-                    "a number from 0 to below 1")
+        for name in ("label_smoothing", "rescale"):
+            value = getattr(self, name)
+            self._check(name, is_number(value) and 0 <= value < 1, "a number from 0 to below 1")
+        self._check("rotate", is_number(self.rotate) and 0 <= self.rotate <= 180,
+                    "a number from 0 to 180")
 
     def _check(self, name, passed, possible):
         if not passed:

@@ -84,10 +84,7 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
     loss = right = seen = reported = 0
     for i in range(steps):
         batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-        pictures = images[batch]
-        if recipe.crop_padding:
-            rng = generator(recipe.seed, "augment", epoch, i)
-            pictures = augment.random_crop(pictures, recipe.crop_padding, rng)
+        pictures = augmented(images[batch], recipe, generator(recipe.seed, "augment", epoch, i))
         with np.errstate(over="ignore", invalid="ignore"):      # the loss itself is looked at
             losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps)
         loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
@@ -99,6 +96,15 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
     seconds = time.perf_counter() - began
     return {"epoch": epoch + 1, "step": state.step, "learning_rate": rate, "train_loss": mean_loss,
             "train_accuracy": accuracy, "seconds": seconds, "images_per_second": seen / seconds}
+
+
+def augmented(images, recipe, rng):
+    """Return uint8 images (B, height, width, C) changed at random as the recipe says."""
+    if recipe.rotate or recipe.rescale:
+        images = augment.random_affine(images, recipe.rotate, recipe.rescale, rng)
+    if recipe.crop_padding:
+        images = augment.random_crop(images, recipe.crop_padding, rng)
+    return images
 
 
 def train_step(state, trained, images, labels, recipe, steps_per_epoch):
