@@ -59,7 +59,8 @@ def train(recipe, out=None, ops=textbook):
                  f"{len(training):,} images to train on, {len(validation):,} to validate, "
                  f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
     records = []
-    with contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown:
+    with (contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown,
+          lanes.blas_threads(config, recipe.batch_size)):
         for epoch in range(recipe.epochs):
             record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown)
             with np.errstate(over="ignore", invalid="ignore"):
