@@ -25,7 +25,7 @@ class Recipe:
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
     data: str = option("digits", "digits, mnist or fashion-mnist")
     data_dir: str | None = option(None, "folder that holds the files of the data set")
-    epochs: int = option(140, "passes over the training images")
+    epochs: int = option(120, "passes over the training images")
     batch_size: int = option(64, "images a step")
     learning_rate: float = option(2e-3, "highest learning rate")
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")

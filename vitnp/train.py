@@ -1,6 +1,6 @@
 """Train a Vision Transformer.
 
-    python -m vitnp.train [--data NAME --data-dir DIR] [--model tiny/4] [--epochs 140] …
+    python -m vitnp.train [--data NAME --data-dir DIR] [--model tiny/4] [--epochs 120] …
 
 Without options: a small ViT on 8 x 8 digits, in under a minute on two cores. A run goes to the
 first free folder of runs/, whose name is the last line printed.
