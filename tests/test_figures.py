@@ -88,7 +88,7 @@ def test_curves_show_every_epoch_at_a_whole_number(drawn, count):
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
     check_no_words_meet(words)
     loss, accuracy, rate = figure.axes
-    assert [line.get_label() for line in loss.lines] == ["train", "validation"]
+    assert [line.get_label() for line in loss.lines] == ["train, as minimised", "validation"]
     assert loss.lines[1].get_ydata()[0] == 2.2 and accuracy.lines[0].get_ydata()[0] == 50
     assert rate.lines[0].get_ydata()[-1] == 1e-3 / count
 
