@@ -18,8 +18,8 @@ def option(default, text):
 class Recipe:
     """The options of a run, `--batch-size` for `batch_size`; impossible values raise Error.
 
-    The defaults were chosen for the digits, by validation: mean pooling and images turned, scaled
-    and moved a little (README.md has the results). The paper's pooling is "token".
+    The defaults were chosen for the digits: mean pooling, and images turned, scaled and moved a
+    little (README.md has the results). The paper's pooling is "token".
     """
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
