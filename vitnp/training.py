@@ -58,22 +58,21 @@ def train(recipe, out=None, ops=textbook):
     progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{len(training):,} images to train on, {len(validation):,} to validate, "
                  f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
-    records = []
     with (contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown,
-          lanes.blas_threads(config, recipe.batch_size)):
+          lanes.blas_threads(config, recipe.batch_size),
+          np.errstate(over="ignore", invalid="ignore")):        # check_finite says it better
         for epoch in range(recipe.epochs):
             record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown)
-            with np.errstate(over="ignore", invalid="ignore"):
-                score = evaluation.score(trained, images[validation], labels[validation])
+            score = evaluation.score(trained, images[validation], labels[validation])
             check_finite(score.loss, state.step, record["learning_rate"])
             record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
             shown.epoch(record)
-            records.append(record)
             runs.append_metrics(folder, record)
             save(folder, state, trained)
     score = evaluation.score(trained, dataset.test_images, dataset.test_labels)
     runs.append_metrics(folder, {"test_loss": score.loss, "test_accuracy": score.accuracy})
-    figures.curves(records, folder / runs.CURVES, f"{recipe.model} on {recipe.data}")
+    title = f"{recipe.model} on {recipe.data}"
+    figures.curves(runs.read_metrics(folder), folder / runs.CURVES, title)
     return folder, trained, score
 
 
@@ -86,8 +85,7 @@ def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
     for i in range(steps):
         batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
         pictures = augmented(images[batch], recipe, generator(recipe.seed, "augment", epoch, i))
-        with np.errstate(over="ignore", invalid="ignore"):      # the loss itself is looked at
-            losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps)
+        losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps)
         loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
         if i % READ_EVERY == READ_EVERY - 1 or i == steps - 1:
             mean_loss, accuracy = float(loss) / seen, float(right) / seen
