@@ -90,7 +90,7 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "clip_norm": 0.0, "crop_padding": 0, "rotate": 5.0, "rescale": 0.5,
              "label_smoothing": 0.0, "dropout": 0.25,
              "stochastic_depth": 0.0, "pooling": "gap", "positions": "2d", "gelu": "erf",
-             "seed": 0, "device": "auto"}
+             "seed": 0, "device": "auto", "threads": 3, "micro_batch": 5}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     arguments = [text for name, value in given.items()
                  for text in (f"--{name.replace('_', '-')}", str(value))]

@@ -52,7 +52,7 @@ def started(recipe, xp):
 def test_steps_read_nothing_back_and_give_the_same_as_on_the_cpu(pooling):
     """Without masks, which each library draws from a stream of its own."""
     recipe = replace(QUICK, pooling=pooling, positions="2d", gelu="erf", dropout=0.0,
-                     stochastic_depth=0.0)
+                     stochastic_depth=0.0, micro_batch=10)
     digits = data.load("digits")
     weights = []
     for xp in (strict_cupy, np):

@@ -6,6 +6,7 @@ Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.pn
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from vitnp import command
@@ -22,14 +23,20 @@ def main(arguments):
     parser.add_argument("--part", default="test", help="test, validation or train (default: test)")
     parser.add_argument("--data-dir", metavar="DIR", help="where the files are, if they moved")
     parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
+    parser.add_argument("--threads", type=int, help="threads on a CPU (default: one a core)")
     options = parser.parse_args(arguments)
     if options.part not in PARTS:
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
 
-    from vitnp import data, evaluation, figures, model, runs
+    if options.threads is not None and options.threads < 1:
+        raise Error(f"--threads is {options.threads}; it must be a whole number of at least 1")
 
+    from vitnp import data, evaluation, figures, lanes, model, runs
+
+    lanes.prepare_process()
     settings = runs.read_recipe(options.run)
-    trained = model.load(options.run).to(options.device)
+    trained = replace(model.load(options.run).to(options.device),
+                      threads=options.threads or lanes.cores())
     dataset = data.load(settings.data, options.data_dir or settings.data_dir)
     score = evaluation.score(trained, *part_of(dataset, options.part))
     print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "

@@ -1,59 +1,175 @@
-"""How the layers are run: a step's batch, its loss and its gradients."""
+"""How the layers are run fast on a CPU: micro-batches over threads, and memory that is kept.
 
+A batch is cut into micro-batches small enough for the cache. Each thread, a lane, takes the next
+one through the whole network, forward and backward; NumPy and BLAS let the other lanes run
+meanwhile. Gradients are added in the order of the micro-batches, so that a result does not depend
+on the number of threads, to the bit. On a GPU there is one lane, and by default one micro-batch.
+"""
+
+import collections
 import contextlib
+import contextvars
+import ctypes
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+from vitnp import optim, vit
 from vitnp import params as parameters
-from vitnp import vit
-from vitnp.backend import get_xp
+from vitnp.backend import get_xp, to_host
 from vitnp.layers import textbook
 
-# Multiplications in a product of matrices, below which a second BLAS thread saves nothing: a step
-# on the digits takes 17.2 ms with one thread and 17.9 ms with two (medians, two cores). With one,
-# the sums are also rounded alike on machines with more cores.
-SMALL_PRODUCT = 2**23
+# glibc's options of mallopt, from malloc.h
+TRIM_THRESHOLD, TOP_PAD, MMAP_MAX, ARENA_MAX = -1, -2, -4, -8
+
+CACHED = 2_500_000  # bytes of an MLP's float32 hidden layer that one micro-batch should have
+GPU_BATCH = 64      # images that a GPU predicts at a time
 
 
-def blas_threads(config, batch_size):
-    """Return a context manager that gives BLAS one thread where the products of a step are small.
+def prepare_process():
+    """Let this process keep the memory that it frees, and give BLAS one thread.
 
-    It is for the whole process, and ends with the context.
+    For commands and notebooks, before the first product: both are for the whole process. glibc
+    returns large blocks to the system at once, and a step would spend a fifth of its time on
+    getting them back. Where the C library is another one, only the threads are set.
     """
-    if batch_size * config.tokens * config.width * config.mlp_width >= SMALL_PRODUCT:
-        return contextlib.nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1, user_api="blas")
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(MMAP_MAX, 0)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(TOP_PAD, 2**26)
+        mallopt(ARENA_MAX, 1)
+    threadpool_limits(1, user_api="blas")
+
+
+def cores():
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def micro_batch_size(config, batch_size):
+    """Return how many images go through the network together: what the cache holds, of an even cut.
+
+    It follows from the shapes alone: another machine or number of threads gives the same sums.
+    """
+    largest = max(1, CACHED // (config.tokens * config.mlp_width * 4))
+    count = -(-batch_size // largest)
+    count += count % 2                          # two lanes have as much to do each
+    return -(-batch_size // count)
 
 
 def loss_and_gradients(images, targets, params, gradients, config, ops=textbook, smoothing=0.0,
-                       rng=None):
-    """Add the gradients of a batch's mean loss to a tree, and return losses (B,) and logits (B, K).
+                       draw=None, micro_batch=None, threads=1):
+    """Write the gradients of a batch's mean loss to a tree, and return losses (B,), logits (B, K).
 
     images: (B, height, width, C), scaled; targets: integers (B,) or probabilities (B, K);
-    params, gradients: trees of one shape; rng: a Generator for dropout, or None.
+    params, gradients: trees of one shape, gradients is overwritten; draw: a function that returns
+    the Generator for the dropout of the micro-batch with a given first image, or None.
     """
-    logits, cache = vit.forward(images, params, config, ops, rng, all_tokens=False)
-    losses, loss_cache = ops.cross_entropy.forward(logits, targets, smoothing)
-    # mean loss = Σ losses / B
-    dlosses = get_xp(losses).full_like(losses, 1.0 / len(images))
-    dlogits = ops.cross_entropy.backward(dlosses, loss_cache)
+    def work(part, turn):
+        rng = draw(part.start) if draw else None
+        logits, cache = vit.forward(images[part], params, config, ops, rng, all_tokens=False)
+        losses, loss_cache = ops.cross_entropy.forward(logits, targets[part], smoothing)
+        # mean loss = Σ losses / B, over the whole batch
+        dlosses = get_xp(losses).full_like(losses, 1.0 / len(images))
+        dlogits = ops.cross_entropy.backward(dlosses, loss_cache)
 
-    def add(part, part_gradients):
-        parameters.add(parameters.find(gradients, part), part_gradients)
+        def add(name, part_gradients):
+            with turn(name):
+                place = parameters.find(gradients, name)
+                parameters.add(place, part_gradients, first=part.start == 0)
 
-    vit.backward(dlogits, cache, add)
-    return losses, logits
+        vit.backward(dlogits, cache, add)
+        return losses, logits
+
+    on_cpu, count = get_xp(images) is np, len(images)
+    size = micro_batch or (micro_batch_size(config, count) if on_cpu else count)
+    results = in_micro_batches(work, count, size, threads if on_cpu else 1)
+    losses, logits = zip(*results, strict=True)
+    xp = get_xp(*losses)
+    return xp.concatenate(losses), xp.concatenate(logits)
 
 
-def logits(images, params, config, ops=textbook):
-    """Return the logits (B, K) of scaled images, keeping no cache but the running block's."""
-    return features_and_logits(images, params, config, ops)[1]
+def logits(images, params, config, ops=textbook, prepare=None, micro_batch=None, threads=1):
+    """Return the logits (B, K) of images; see features_and_logits."""
+    return features_and_logits(images, params, config, ops, prepare, micro_batch, threads)[1]
 
 
-def features_and_logits(images, params, config, ops=textbook):
-    """Return the input (B, D) of the last linear layer, and the logits (B, K)."""
-    x, _ = vit.embed(images, params, config, ops)                       # (B, T, D)
-    for tokens, _ in vit.encode(x, params, config, ops, all_tokens=False):
-        x = tokens                                                      # (B, T, D) or (B, 1, D)
-    scores, cache = vit.head(x, params, config, ops)                    # (B, K)
-    return cache["features"], scores
+def features_and_logits(images, params, config, ops=textbook, prepare=None, micro_batch=None,
+                        threads=1):
+    """Return the input (B, D) of the last linear layer and the logits (B, K), on the host.
+
+    images: (B, height, width, C), scaled, or what prepare(images of a micro-batch) scales.
+    No cache is kept but the running block's.
+    """
+    def work(part, turn):
+        x = prepare(images[part]) if prepare else images[part]
+        x, _ = vit.embed(x, params, config, ops)                        # (B, T, D)
+        for tokens, cache in vit.encode(x, params, config, ops, all_tokens=False):
+            x = tokens                                                  # (B, T, D) or (B, 1, D)
+            del cache
+        scores, cache = vit.head(x, params, config, ops)                # (B, K)
+        return to_host(cache["features"]), to_host(scores)
+
+    on_cpu, count = get_xp(params["norm"]["gamma"]) is np, len(images)
+    size = micro_batch or (micro_batch_size(config, count) if on_cpu else GPU_BATCH)
+    results = in_micro_batches(work, count, size, threads if on_cpu else 1)
+    return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+
+
+def in_shares(update, groups, threads):
+    """Call update(share of groups) in `threads` lanes; groups: see optim, for a CPU.
+
+    The shares are whole pieces of the optimiser, so that no result depends on their number.
+    """
+    pieces = [(slice(start, min(start + optim.PIECE, part.stop)), multiplier, decay)
+              for part, multiplier, decay in groups
+              for start in range(part.start, part.stop, optim.PIECE)]
+    size = -(-len(pieces) // threads)
+    in_micro_batches(lambda part, turn: update(pieces[part]), len(pieces), size, threads)
+
+
+def in_micro_batches(work, count, size, threads):
+    """Return work(slice, turn) of each `size` of `count` images, in order, from `threads` lanes.
+
+    In work, `with turn(name)` waits until all earlier micro-batches have left the block of this
+    name. Where work raises, the other lanes stop at their next turn, and the error is raised here.
+    """
+    passed, changed, errors = collections.Counter(), threading.Condition(), []
+
+    def lane(i):
+        @contextlib.contextmanager
+        def turn(name):
+            with changed:
+                changed.wait_for(lambda: passed[name] == i or errors)
+                if errors:
+                    raise errors[0]
+            yield
+            with changed:
+                passed[name] += 1
+                changed.notify_all()
+
+        try:
+            return work(slice(i * size, min((i + 1) * size, count)), turn)
+        except BaseException as error:
+            with changed:
+                errors.append(error)
+                changed.notify_all()
+            raise
+
+    numbers = range(-(-count // size))
+    if threads == 1 or len(numbers) == 1:
+        return [lane(i) for i in numbers]
+    with ThreadPoolExecutor(min(threads, len(numbers))) as pool:
+        # A copy of the context takes np.errstate into the lanes
+        running = [pool.submit(contextvars.copy_context().run, lane, i) for i in numbers]
+        try:
+            return [future.result() for future in running]
+        finally:
+            pool.shutdown(cancel_futures=True)

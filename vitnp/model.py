@@ -16,7 +16,6 @@ from vitnp.layers import Ops, textbook
 from vitnp.preprocess import Preprocess
 
 CHECKPOINT = "checkpoint.safetensors"
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Model:
     """A Vision Transformer with its weights.
 
     params: the tree of `vit.shapes`; class_names: one a class, or None where they are not known;
-    ops: the layers that it is run with.
+    ops: the layers that it is run with; threads: how many lanes, on a CPU (see lanes.py).
     Images are one or many: arrays (height, width, C) or (B, height, width, C), uint8 or floats from
     0 to 1, or paths of files. Results are NumPy arrays on any device; one image gives B = 1.
     """
@@ -34,6 +33,7 @@ class Model:
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
     ops: Ops = textbook
+    threads: int = 1
 
     def __post_init__(self):
         shape, names = (*self.config.image_size, self.config.channels), self.class_names
@@ -47,7 +47,7 @@ class Model:
     def logits(self, images):
         """Return the scores (B, K) of the classes. Raises Error for a network without a head."""
         self._need_head()
-        return self._in_batches(images, lanes.logits)
+        return self._features_and_logits(images)[1]
 
     def probabilities(self, images):
         """Return the probabilities (B, K) of the classes, each row with the sum 1."""
@@ -55,7 +55,7 @@ class Model:
 
     def features(self, images):
         """Return the input (B, D) of the last linear layer."""
-        return self._in_batches(images, lambda *a: lanes.features_and_logits(*a)[0])
+        return self._features_and_logits(images)[0]
 
     def attention(self, images):
         """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
@@ -77,7 +77,7 @@ class Model:
         gradients = params.views(params.allocate(shapes, images.dtype, xp), shapes)
         losses, _ = lanes.loss_and_gradients(
             images, to_device(labels, xp), self.params, gradients, self.config, self.ops,
-            smoothing)
+            smoothing, threads=self.threads)
         return float(losses.mean()), gradients
 
     def to(self, device):
@@ -106,12 +106,9 @@ class Model:
         dtype = self.params["norm"]["gamma"].dtype
         return self.preprocess.scale(to_device(images, self._xp), dtype)
 
-    def _in_batches(self, images, function):
-        images = self.preprocess.batch(images)
-        parts = [to_host(function(self._prepare(images[i:i + BATCH]), self.params, self.config,
-                                  self.ops))
-                 for i in range(0, len(images), BATCH)]
-        return np.concatenate(parts)
+    def _features_and_logits(self, images):
+        return lanes.features_and_logits(self.preprocess.batch(images), self.params, self.config,
+                                         self.ops, self._prepare, threads=self.threads)
 
     def _need_head(self):
         if self.config.classes is None:

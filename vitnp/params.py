@@ -58,12 +58,18 @@ def find(tree, path):
     return tree
 
 
-def add(tree, gradients):
-    """Add gradients to the arrays of a tree with the same names and shapes, in place."""
+def add(tree, gradients, first=False):
+    """Add gradients to the arrays of a tree with the same names and shapes, in place.
+
+    With first=True they overwrite what is there: a sum begins.
+    """
     tensors = flatten(tree)
     for path, gradient in flatten(gradients).items():
         tensor = tensors[path]
         if gradient.shape != tensor.shape:
             # NumPy would stretch one to the other, and train something else
             raise ValueError(f"gradient of {path} has shape {gradient.shape}, not {tensor.shape}")
-        tensor += gradient
+        if first:
+            tensor[...] = gradient
+        else:
+            tensor += gradient

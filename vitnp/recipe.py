@@ -42,10 +42,15 @@ class Recipe:
     gelu: str = option("tanh", "tanh or erf")
     seed: int = option(0, "whole number that weights, order and masks are drawn from")
     device: str = option("cpu", "cpu, gpu or auto")
+    threads: int | None = option(None, "threads on a CPU, by default one a core")
+    micro_batch: int | None = option(None, "images at a time; by the model's sizes, on a GPU all")
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
+        for name in ("threads", "micro_batch"):
+            value = getattr(self, name)
+            self._check(name, value is None or is_whole(value, 1), "a whole number of at least 1")
         for name in ("seed", "crop_padding"):
             self._check(name, is_whole(getattr(self, name), 0), "a whole number of at least 0")
         self._check("learning_rate", is_number(self.learning_rate)
@@ -84,7 +89,7 @@ def is_whole(value, least):
 def add_options(parser):
     """Add an option to a parser for each field of Recipe; only those given are in the result."""
     for item in dataclasses.fields(Recipe):
-        kind = {int: int, float: float}.get(item.type, str)
+        kind = {int: int, int | None: int, float: float}.get(item.type, str)
         default = "" if item.default is None else f" (default: {item.default})"
         parser.add_argument(
             f"--{item.name.replace('_', '-')}", dest=item.name, type=kind, metavar=kind.__name__,

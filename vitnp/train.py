@@ -19,8 +19,9 @@ def main(arguments):
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
     options = vars(parser.parse_args(arguments))
 
-    from vitnp import training
+    from vitnp import lanes, training
 
+    lanes.prepare_process()
     folder, _, score = training.train(recipe.from_options(options), options["out"])
     print(f"test accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
           f"{score.confusion.sum():,} images")

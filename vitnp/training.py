@@ -5,6 +5,7 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -47,19 +48,19 @@ def train(recipe, out=None, ops=textbook):
     dataset = data.load(recipe.data, recipe.data_dir)
     config, preprocess = recipe.configure(dataset)
     xp = pick_device(recipe.device)
+    recipe = with_micro_batch(recipe, config, xp)
     training, validation = data.split_validation(dataset.train_labels)
     images, labels = dataset.train_images, dataset.train_labels
     state = start(config, recipe.seed, xp)
     shapes = vit.shapes(config)
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
-                    ops)
+                    ops, recipe.threads or lanes.cores())
     folder = runs.create(out, recipe.data)
     runs.write_config(folder, *map(dataclasses.asdict, (config, recipe, preprocess)))
     progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{len(training):,} images to train on, {len(validation):,} to validate, "
                  f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
     with (contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown,
-          lanes.blas_threads(config, recipe.batch_size),
           np.errstate(over="ignore", invalid="ignore")):        # check_finite says it better
         for epoch in range(recipe.epochs):
             record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown)
@@ -74,6 +75,14 @@ def train(recipe, out=None, ops=textbook):
     title = f"{recipe.model} on {recipe.data}"
     figures.curves(runs.read_metrics(folder), folder / runs.CURVES, title)
     return folder, trained, score
+
+
+def with_micro_batch(recipe, config, xp):
+    """Return the recipe with the size of its micro-batches, so that the run's folder tells it."""
+    if recipe.micro_batch or xp is not np:
+        return recipe
+    size = lanes.micro_batch_size(config, recipe.batch_size)
+    return dataclasses.replace(recipe, micro_batch=size)
 
 
 def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
@@ -115,23 +124,35 @@ def train_step(state, trained, images, labels, recipe, steps_per_epoch):
     images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
     labels = to_device(labels, xp)
     shapes = vit.shapes(config)
-    state.gradients.fill(0.0)
-    rng = None
+    draw = None
     if config.dropout or config.attention_dropout or config.stochastic_depth:
-        rng = generator(recipe.seed, "dropout", state.step, 0, xp=xp)
+        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
     losses, logits = lanes.loss_and_gradients(
         images, labels, trained.params, params.views(state.gradients, shapes), config,
-        trained.ops, recipe.label_smoothing, rng)
-    if recipe.clip_norm:
-        norm = optim.global_norm(state.gradients)
-        optim.clip_by_global_norm(state.gradients, norm, recipe.clip_norm)
+        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads)
     warmup_epochs = min(recipe.warmup_epochs, recipe.epochs / 2)
     rate = optim.schedule(state.step, recipe.learning_rate, round(warmup_epochs * steps_per_epoch),
                           recipe.epochs * steps_per_epoch)
-    state.step += 1
-    optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
-                groups(shapes, recipe.weight_decay))
+    update(state, groups(shapes, recipe.weight_decay), rate, recipe.clip_norm, trained.threads)
     return losses, logits.argmax(axis=1) == labels, rate
+
+
+def update(state, groups, rate, clip_norm, threads=1):
+    """Clip the gradients (clip_norm 0: not at all) and take one step of AdamW, in place."""
+    norm = optim.global_norm(state.gradients) if clip_norm else None
+    state.step += 1
+
+    def work(share):
+        for part, _, _ in share:
+            if clip_norm:
+                optim.clip_by_global_norm(state.gradients[part], norm, clip_norm)
+        optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
+                    share)
+
+    if get_xp(state.params) is np:
+        lanes.in_shares(work, groups, threads)
+    else:
+        work(groups)
 
 
 def check_finite(loss, step, rate):

@@ -77,6 +77,7 @@ def encode(x, params, config, ops=textbook, rng=None, all_tokens=True):
         drop_rate = config.stochastic_depth * i / max(config.depth - 1, 1)
         x, cache = ops.block.forward(x, p, config, ops, rng, drop_rate, queries)
         yield x, cache
+        del cache                               # where the caller drops it too, its memory is free
 
 
 def encode_backward(dx, cache, add):
