@@ -12,7 +12,7 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 
 # Each part may import what stands further down, never what stands further up.
 ORDER = (
-    ("train", "evaluate"),
+    ("train", "evaluate", "bench"),
     ("training",),
     ("evaluation", "progress", "runs", "figures", "recipe"),
     ("model", "gradcheck", "gradcases"),

@@ -37,4 +37,5 @@ def backward(dy, cache):
     dk = dscores.swapaxes(-1, -2) @ cache["scaled"]             # (B, H, T, Dh)
     dscaled = dscores @ cache["k"]                              # (B, H, Tq, Dh)
     # scaled = q * scale
-    return dscaled * cache["scale"], dk, dv
+    dscaled *= cache["scale"]
+    return dscaled, dk, dv

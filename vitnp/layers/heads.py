@@ -23,6 +23,7 @@ def merge(parts):
     """Join a list of arrays (B, H, T, Dh) into one array (B, T, len(parts)·D)."""
     xp = get_xp(*parts)
     B, H, T, Dh = parts[0].shape
-    x = xp.stack(parts)                                         # (parts, B, H, T, Dh)
-    x = x.transpose(1, 3, 0, 2, 4)                              # (B, T, parts, H, Dh)
+    x = xp.empty((B, T, len(parts), H, Dh), parts[0].dtype)
+    for i, part in enumerate(parts):
+        x[:, :, i] = part.transpose(0, 2, 1, 3)                 # (B, T, H, Dh)
     return x.reshape(B, T, len(parts) * H * Dh)                 # (B, T, parts·D)

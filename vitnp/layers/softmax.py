@@ -12,7 +12,8 @@ def forward(x):
     x: (…, n). Returns y (…, n) and the cache.
     """
     xp = get_xp(x)
-    y = xp.exp(x - x.max(axis=-1, keepdims=True))
+    y = x - x.max(axis=-1, keepdims=True)
+    xp.exp(y, out=y)
     y /= y.sum(axis=-1, keepdims=True)
     return y, (y,)
 
@@ -25,4 +26,6 @@ def backward(dy, cache):
     """
     (y,) = cache
     # y = exp(x) / sum(exp(x))
-    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+    dx = dy * y
+    dx -= y * dx.sum(axis=-1, keepdims=True)
+    return dx

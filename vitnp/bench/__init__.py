@@ -1,0 +1,1 @@
+"""How fast a training step or a prediction is, and where its time goes."""

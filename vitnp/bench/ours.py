@@ -1,0 +1,32 @@
+"""The step of this library, as vitnp.training takes it."""
+
+from vitnp import __version__, lanes, params, training, vit
+from vitnp.backend import pick_device, to_device
+from vitnp.bench import cases, timing
+from vitnp.layers import textbook
+
+
+def prepare(config, images, labels, setting, ops=textbook):
+    """Return a function that takes one step and waits for it, its facts, and one for its memory."""
+    xp = pick_device(setting.device)
+    state, shapes = training.start(config, 0, xp), vit.shapes(config)
+    tree, gradients = (params.views(flat, shapes) for flat in (state.params, state.gradients))
+    groups = training.groups(shapes, cases.WEIGHT_DECAY)
+    images, labels, now = to_device(images, xp), to_device(labels, xp), timing.clock(xp)
+    options = {"ops": ops, "micro_batch": setting.micro_batch, "threads": setting.threads}
+
+    def train():
+        lanes.loss_and_gradients(images, labels, tree, gradients, config, **options)
+        training.update(state, groups, cases.LEARNING_RATE, cases.CLIP_NORM, setting.threads)
+        now()
+
+    def predict():
+        lanes.logits(images, tree, config, **options)
+        now()
+
+    on_cpu = xp.__name__ == "numpy"
+    chosen = lanes.micro_batch_size(config, len(images)) if on_cpu else len(images)
+    facts = {"version": __version__, "device": "cpu" if on_cpu else "gpu",
+             "parameters": state.params.size, "micro_batch": setting.micro_batch or chosen}
+    pool_bytes = None if on_cpu else xp.get_default_memory_pool().total_bytes
+    return train if setting.mode == "train" else predict, facts, pool_bytes or timing.peak_bytes
