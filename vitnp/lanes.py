@@ -24,7 +24,7 @@ from vitnp.layers import textbook
 # glibc's options of mallopt, from malloc.h
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX, ARENA_MAX = -1, -2, -4, -8
 
-CACHED = 2_500_000  # bytes of an MLP's float32 hidden layer that one micro-batch should have
+CACHED = 3_300_000  # bytes of an MLP's float32 hidden layer that one micro-batch should have
 GPU_BATCH = 64      # images that a GPU predicts at a time
 
 
