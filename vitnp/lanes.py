@@ -31,19 +31,26 @@ GPU_BATCH = 64      # images that a GPU predicts at a time
 def prepare_process():
     """Let this process keep the memory that it frees, and give BLAS one thread.
 
-    For commands and notebooks, before the first product: both are for the whole process. glibc
-    returns large blocks to the system at once, and a step would spend a fifth of its time on
-    getting them back. Where the C library is another one, only the threads are set.
+    For commands and notebooks, before the first product: both are for the whole process.
     """
     from threadpoolctl import threadpool_limits
 
+    keep_memory()
+    threadpool_limits(1, user_api="blas")
+
+
+def keep_memory():
+    """Let the C library keep freed memory, where it is glibc; elsewhere nothing happens.
+
+    glibc returns large blocks to the system at once, and a step spends up to a fifth of its time on
+    getting them back, page by page.
+    """
     with contextlib.suppress(AttributeError, OSError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(MMAP_MAX, 0)
         mallopt(TRIM_THRESHOLD, 2**31 - 1)
         mallopt(TOP_PAD, 2**26)
         mallopt(ARENA_MAX, 1)
-    threadpool_limits(1, user_api="blas")
 
 
 def cores():

@@ -3,6 +3,8 @@
 Means and sums do not count, even where a layer computes them as the product with a vector.
 """
 
+from vitnp.bench import cases
+
 
 def products(config, batch_size, shortcut=True):
     """Return (times, rows, inner, columns) of each matrix product of the forward pass.
@@ -42,5 +44,5 @@ def count(config, batch_size, mode, shortcut=True, image_gradient=True):
 
 def of_engine(engine, config, batch_size, mode):
     """Return the operations of a step that an engine really executes."""
-    ours = engine == "vitnp"
+    ours = engine in cases.STAGES
     return count(config, batch_size, mode, shortcut=ours, image_gradient=ours)

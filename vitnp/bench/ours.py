@@ -4,13 +4,18 @@ from vitnp import __version__, lanes, params, training, vit
 from vitnp.backend import pick_device, to_device
 from vitnp.bench import cases, timing
 from vitnp.layers import textbook
+from vitnp.randomness import generator
 
 
 def prepare(config, images, labels, setting, ops=textbook):
     """Return a function that takes one step and waits for it, its facts, and one for its memory."""
-    xp = pick_device(setting.device)
-    state, shapes = training.start(config, 0, xp), vit.shapes(config)
-    tree, gradients = (params.views(flat, shapes) for flat in (state.params, state.gradients))
+    xp, shapes = pick_device(setting.device), vit.shapes(config)
+    if setting.mode == "train":
+        state = training.start(config, 0, xp)
+        flat, gradients = state.params, params.views(state.gradients, shapes)
+    else:
+        flat = to_device(vit.init(config, generator(0, "init")), xp)
+    tree = params.views(flat, shapes)
     groups = training.groups(shapes, cases.WEIGHT_DECAY)
     images, labels, now = to_device(images, xp), to_device(labels, xp), timing.clock(xp)
     options = {"ops": ops, "micro_batch": setting.micro_batch, "threads": setting.threads}
@@ -27,6 +32,6 @@ def prepare(config, images, labels, setting, ops=textbook):
     on_cpu = xp.__name__ == "numpy"
     chosen = lanes.micro_batch_size(config, len(images)) if on_cpu else len(images)
     facts = {"version": __version__, "device": "cpu" if on_cpu else "gpu",
-             "parameters": state.params.size, "micro_batch": setting.micro_batch or chosen}
+             "parameters": flat.size, "micro_batch": setting.micro_batch or chosen}
     pool_bytes = None if on_cpu else xp.get_default_memory_pool().total_bytes
     return train if setting.mode == "train" else predict, facts, pool_bytes or timing.peak_bytes

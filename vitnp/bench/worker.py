@@ -6,6 +6,7 @@ The argument is a cases.Setting. Each line on stdin is a request, each line on s
 both in JSON; the first answer says that the engine is ready.
 """
 
+import dataclasses
 import importlib
 import importlib.util
 import json
@@ -33,7 +34,7 @@ def main(arguments):
 def serve(setting, requests, answers):
     """Prepare the engine of a setting, and answer each line of `requests`."""
     config, _ = cases.CASES[setting.case]
-    prepare = engine(setting.engine)
+    prepare = engine(setting)
     step, facts, peak = prepare(config, *cases.inputs(config, setting.batch_size), setting)
     for _ in range(WARM_UP_STEPS):
         step()
@@ -50,20 +51,35 @@ def tell(stream, fields):
     print(json.dumps(fields), file=stream, flush=True)
 
 
-def engine(name):
+def engine(setting):
     """Return the function that prepares an engine, or raise Error where it is not installed."""
-    if name == "vitnp":
+    name = setting.engine
+    if name in cases.STAGES:
         from vitnp import lanes
 
-        lanes.prepare_process()
+        if name == "vitnp":
+            lanes.prepare_process()
+        elif name == "vitnp-memory":
+            lanes.keep_memory()
         from vitnp.bench import ours
 
-        return ours.prepare
+        return ours.prepare if name == "vitnp" else without_lanes
     library = "jax" if name == "jax" else "torch"
     if importlib.util.find_spec(library) is None:
         raise Error(f"{cases.RIVALS[name]} is not installed; pip install 'vitnp[bench]', or leave "
                     "--vs out")
     return importlib.import_module(f"vitnp.bench.{library}_vit").prepare
+
+
+def without_lanes(config, images, labels, setting):
+    """Prepare this library to take the whole batch at once, with all threads of BLAS."""
+    from threadpoolctl import threadpool_limits
+
+    from vitnp.bench import ours
+
+    threadpool_limits(setting.threads, user_api="blas")
+    one_lane = dataclasses.replace(setting, threads=1, micro_batch=setting.batch_size)
+    return ours.prepare(config, images, labels, one_lane)
 
 
 def answer(request, setting, step, peak):
