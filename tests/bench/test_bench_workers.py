@@ -75,7 +75,7 @@ def test_what_a_library_prints_does_not_come_between_the_answers():
 def test_an_engine_that_is_not_installed_is_said(monkeypatch, name, words):
     monkeypatch.setattr(importlib.util, "find_spec", lambda library: None)
     with pytest.raises(Error, match=words):
-        worker.engine(name)
+        worker.engine(cases.Setting(name, "digits", "train", 1, 8))
 
 
 def test_steps_are_taken_until_the_time_is_over():

@@ -15,7 +15,7 @@ CASES = {
     "b16-224": (ViTConfig.named("B/16"), 4),
 }
 MODES = ("train", "predict")
-# This library's layers without what lanes.py does: the whole batch at once with all threads of BLAS,
+# This library's layers without what lanes.py does: the whole batch at once, all threads of BLAS,
 # and memory that goes back to the system when it is freed ("plain") or stays ("memory")
 STAGES = ("vitnp-plain", "vitnp-memory", "vitnp")
 RIVALS = {"torch": "PyTorch", "torch-compile": "PyTorch", "jax": "JAX"}
