@@ -190,6 +190,7 @@ def test_data_files_that_do_not_fit_are_refused(tmp_path, position, change, word
     ("nowhere", "nowhere is no run folder: it has no config.json"),
     ("run/config.json", "is no run folder"),
     ("run --part training", "there is no part 'training'; possible are test, validation"),
+    ("run --threads 0", "--threads is 0; it must be a whole number of at least 1"),
     ("run --device tpu", "unknown device 'tpu'"),
     ("run --data-dir .", "leave out --data-dir"),
 ])

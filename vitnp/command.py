@@ -14,6 +14,15 @@ class Parser(argparse.ArgumentParser):
         raise Error(f"{message}; --help lists the options")
 
 
+def check_counts(options, *names):
+    """Raise Error unless each of these parsed options is at least 1, or None."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise Error(f"--{name.replace('_', '-')} is {value}; "
+                        "it must be a whole number of at least 1")
+
+
 def run(main):
     """Call main(arguments) and exit with its result; an Error is printed, with exit code 2."""
     try:

@@ -28,8 +28,7 @@ def main(arguments):
     if options.part not in PARTS:
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
 
-    if options.threads is not None and options.threads < 1:
-        raise Error(f"--threads is {options.threads}; it must be a whole number of at least 1")
+    command.check_counts(options, "threads")
 
     from vitnp import data, evaluation, figures, lanes, model, runs
 

@@ -130,14 +130,13 @@ def features_and_logits(images, params, config, ops=textbook, prepare=None, micr
     return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
 
 
-def in_shares(update, groups, threads):
-    """Call update(share of groups) in `threads` lanes; groups: see optim, for a CPU.
+def in_shares(update, params, groups, threads):
+    """Call update(share of groups) in `threads` lanes; params, groups: see optim.
 
     The shares are whole pieces of the optimiser, so that no result depends on their number.
     """
-    pieces = [(slice(start, min(start + optim.PIECE, part.stop)), multiplier, decay)
-              for part, multiplier, decay in groups
-              for start in range(part.start, part.stop, optim.PIECE)]
+    pieces = list(optim.pieces(params, groups))
+    threads = threads if get_xp(params) is np else 1
     size = -(-len(pieces) // threads)
     in_micro_batches(lambda part, turn: update(pieces[part]), len(pieces), size, threads)
 

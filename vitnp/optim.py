@@ -8,8 +8,9 @@ import math
 
 from vitnp.backend import get_xp
 
-# A piece of five float32 buffers, 5 MB, stays in the cache: a step then reads memory once. Smaller
-# pieces would be no slower for one thread, but two would wait for each other between the products.
+# Pieces of a few float32 buffers stay in the cache, so that a step reads memory once. Measured best
+# for 86 million numbers, in one thread and in two: smaller pieces need more calls, between which
+# threads wait for each other, and larger ones leave the cache.
 PIECE = 262144
 
 

@@ -149,10 +149,7 @@ def update(state, groups, rate, clip_norm, threads=1):
         optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
                     share)
 
-    if get_xp(state.params) is np:
-        lanes.in_shares(work, groups, threads)
-    else:
-        work(groups)
+    lanes.in_shares(work, state.params, groups, threads)
 
 
 def check_finite(loss, step, rate):

@@ -17,14 +17,17 @@ def test_a_short_run_writes_picture_and_numbers(tmp_path):
     assert set(cases.STAGES) <= set(found) and measured["case"] == "digits"
     # Without lanes the whole batch goes through at once
     assert [found[name]["micro_batch"] for name in cases.STAGES] == [128, 128, 64]
-    assert len({result["gflops"] > 0 for result in found.values()}) == 1
+    assert min(result["gflops"] for result in found.values()) > 0
 
 
 @pytest.mark.parametrize("arguments", (["x", "--cases", "huge"], ["x", "--seconds", "0"],
-                                       ["x", "--repeats", "0"]))
-def test_what_is_impossible_is_one_sentence(arguments):
-    with pytest.raises(Error):
+                                       ["x", "--seconds", "inf"], ["x", "--repeats", "0"],
+                                       ["missing/x"]))
+def test_what_is_impossible_is_one_sentence_before_anything_is_measured(monkeypatch, arguments):
+    monkeypatch.setattr(ladder, "measure", lambda *options: pytest.fail("it measured"))
+    with pytest.raises(Error) as raised:
         ladder.main(arguments)
+    assert "\n" not in str(raised.value)
 
 
 def test_every_engine_has_a_label_and_a_colour():

@@ -10,7 +10,6 @@ matrices, one on each thread, measured in the same minutes.
 
 import argparse
 import json
-import math
 
 from vitnp import command
 from vitnp.bench import cases
@@ -67,16 +66,11 @@ def check(options):
         if getattr(options, name) not in possible:
             raise Error(f"--{name} is {getattr(options, name)!r}; "
                         f"possible are {', '.join(possible)}")
-    for name in ("threads", "batch_size", "micro_batch", "repeats"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise Error(f"--{name.replace('_', '-')} is {value}; "
-                        "it must be a whole number of at least 1")
+    command.check_counts(options, "threads", "batch_size", "micro_batch", "repeats")
     if options.threads is not None and options.threads > cores():
         raise Error(f"--threads is {options.threads}, but this process may use {cores()} cores; "
                     "more would only wait for each other")
-    if not 0 < options.seconds < math.inf:
-        raise Error(f"--seconds is {options.seconds}; it must be a number above 0")
+    cases.check_seconds(options.seconds)
 
 
 if __name__ == "__main__":

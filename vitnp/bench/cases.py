@@ -1,8 +1,10 @@
 """What is measured: sizes that stay as they are, so that figures compare, and one way to step."""
 
+import math
 from dataclasses import dataclass
 
 from vitnp.config import ViTConfig
+from vitnp.errors import Error
 
 # name: (ViTConfig, images a step)
 CASES = {
@@ -37,6 +39,12 @@ class Setting:
     batch_size: int
     micro_batch: int | None = None
     device: str = "cpu"
+
+
+def check_seconds(seconds):
+    """Raise Error unless so many seconds can be measured."""
+    if not 0 < seconds < math.inf:
+        raise Error(f"--seconds is {seconds}; it must be a number above 0")
 
 
 def inputs(config, batch_size):

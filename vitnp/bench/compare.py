@@ -1,4 +1,4 @@
-"""Two engines by turns: what they reach, and how they compare."""
+"""Engines by turns: what they reach, and how two of them compare."""
 
 import contextlib
 import dataclasses
@@ -17,17 +17,27 @@ OTHERS_SHARE = 0.1      # of one core, for programs that have nothing to do with
 def measure(setting, rival, seconds, repeats, extras=()):
     """Return facts, results, and with a rival the ratio, of `repeats` rounds of both by turns.
 
-    setting: ours; rival: an engine, or None; seconds: for all rounds of one engine; extras:
-    "profile" and "scaling", which are measured for ours in the end.
+    setting: ours; rival: an engine, or None; seconds, extras: see by_turns.
+    """
+    settings = [setting]
+    if rival:
+        settings.append(dataclasses.replace(setting, engine=rival, micro_batch=None))
+    report = by_turns(settings, seconds, repeats, extras)
+    return report | compared(*report["results"]) if rival else report
+
+
+def by_turns(settings, seconds, repeats, extras=()):
+    """Return facts and results of `repeats` rounds in which each engine has its turn.
+
+    settings: the first one is ours, the others are on its device; seconds: for all rounds of one
+    engine; extras: "profile" and "scaling", which are measured for ours in the end.
     """
     with contextlib.ExitStack() as stack:
-        ask, prepared = start(stack, setting)
+        ask, prepared = start(stack, settings[0])
         # The device "auto" has been decided now
-        setting = dataclasses.replace(setting, device=prepared["device"])
-        engines = [(setting, ask, prepared)]
-        if rival:
-            theirs = dataclasses.replace(setting, engine=rival, micro_batch=None)
-            engines.append((theirs, *start(stack, theirs)))
+        settings = [dataclasses.replace(one, device=prepared["device"]) for one in settings]
+        engines = [(settings[0], ask, prepared)]
+        engines += [(theirs, *start(stack, theirs)) for theirs in settings[1:]]
         machine = ask(do="machine")["machine"]
         rounds, rates = take_turns(engines, seconds, repeats)
         added = {extra: ask(do=extra, seconds=seconds)[extra] for extra in extras}
@@ -38,8 +48,7 @@ def measure(setting, rival, seconds, repeats, extras=()):
         machine["warnings"] += restless(theirs[0].engine, answers)
     results = [summary(one, first, answers, machine["sgemm_gflops"])
                for (one, _, first), answers in zip(engines, rounds, strict=True)]
-    report = {"facts": machine, "results": results} | added
-    return report | compared(*results) if rival else report
+    return {"facts": machine, "results": results} | added
 
 
 def start(stack, setting):

@@ -7,14 +7,15 @@ weather on a busy machine.
 """
 
 import argparse
-import contextlib
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 from vitnp import command
 from vitnp.bench import cases
 from vitnp.errors import Error
+from vitnp.files import replacing
 
 LABELS = {"torch": "PyTorch, eager", "jax": "JAX, jitted",
           "vitnp-plain": "layers as they are", "vitnp-memory": "+ memory kept",
@@ -33,37 +34,29 @@ def main(arguments):
     parser.add_argument("--seconds", type=float, default=20.0, help="for each engine and case")
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds (default: 5)")
     options = parser.parse_args(arguments)
-    if not options.seconds > 0 or options.repeats < 1:
-        raise Error("--seconds must be above 0, and --repeats at least 1")
+    command.check_counts(options, "repeats")
+    cases.check_seconds(options.seconds)
+    picture, numbers = Path(f"{options.out}.png"), Path(f"{options.out}.json")
+    if not os.access(picture.parent, os.W_OK):
+        raise Error(f"{picture.parent} is no folder that can be written to; choose another OUT")
     measured = [measure(case, options.mode, options.seconds, options.repeats)
                 for case in options.cases]
-    picture, numbers = Path(f"{options.out}.png"), Path(f"{options.out}.json")
+    with replacing(numbers) as aside:
+        aside.write_text(json.dumps(measured, indent=1) + "\n")
     draw(measured, options.mode, picture)
-    numbers.write_text(json.dumps(measured, indent=1) + "\n")
     print(picture, numbers, sep="\n")
     return 0
 
 
 def measure(case, mode, seconds, repeats):
     """Return {"case", "facts", "results"} of all stages of ours, and of rivals installed here."""
-    import statistics
-
     from vitnp import lanes
     from vitnp.bench import compare
 
     rivals = [name for name in ("torch", "jax") if importlib.util.find_spec(name)]
-    with contextlib.ExitStack() as stack:
-        engines = []
-        # Ours comes first: its process tells the rate of plain products
-        for engine in ("vitnp", "vitnp-memory", "vitnp-plain", *rivals):
-            setting = cases.Setting(engine, case, mode, lanes.cores(), cases.CASES[case][1])
-            engines.append((setting, *compare.start(stack, setting)))
-        rounds, rates = compare.take_turns(engines, seconds, repeats)
-        facts = engines[0][1](do="machine")["machine"]
-    facts["sgemm_gflops"] = statistics.median([rate["all"] for rate in rates])
-    results = [compare.summary(setting, first, answers, facts["sgemm_gflops"])
-               for (setting, _, first), answers in zip(engines, rounds, strict=True)]
-    return {"case": case, "facts": facts, "results": results}
+    settings = [cases.Setting(engine, case, mode, lanes.cores(), cases.CASES[case][1])
+                for engine in ("vitnp", "vitnp-memory", "vitnp-plain", *rivals)]
+    return {"case": case} | compare.by_turns(settings, seconds, repeats)
 
 
 def draw(measured, mode, path):

@@ -30,7 +30,8 @@ def prepare(config, images, labels, setting, ops=textbook):
         now()
 
     on_cpu = xp.__name__ == "numpy"
-    chosen = lanes.micro_batch_size(config, len(images)) if on_cpu else len(images)
+    whole = len(images) if setting.mode == "train" else min(len(images), lanes.GPU_BATCH)
+    chosen = lanes.micro_batch_size(config, len(images)) if on_cpu else whole
     facts = {"version": __version__, "device": "cpu" if on_cpu else "gpu",
              "parameters": flat.size, "micro_batch": setting.micro_batch or chosen}
     pool_bytes = None if on_cpu else xp.get_default_memory_pool().total_bytes

@@ -12,8 +12,7 @@ def forward(x):
     x: (…, n). Returns y (…, n) and the cache.
     """
     xp = get_xp(x)
-    y = x - x.max(axis=-1, keepdims=True)
-    xp.exp(y, out=y)
+    y = xp.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y, (y,)
 
