@@ -67,7 +67,8 @@ def test_a_run_leaves_a_folder_and_prints_its_name_last(runs):
         assert score.startswith("test accuracy ") and score.endswith(", 360 images")
         assert Path(name) == Path(f"runs/digits-00{number}")
         assert sorted(path.name for path in (folder / name).iterdir()) == [
-            "checkpoint.safetensors", "config.json", "curves.png", "metrics.jsonl"]
+            "best.safetensors", "checkpoint.safetensors", "config.json", "curves.png",
+            "metrics.jsonl", "previous.safetensors"]
         Image.open(folder / name / "curves.png").load()
         assert json.loads((folder / name / "config.json").read_text())["recipe"]["epochs"] == 1
         epoch, test = [json.loads(line) for line in
@@ -128,7 +129,8 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--model giant/2", "unknown model 'giant/2'; write VARIANT/PATCH"),
     ("--data cifar", "there is no data set 'cifar'; possible are digits, mnist"),
     ("--device tpu", "unknown device 'tpu'; possible are cpu, gpu and auto"),
-    ("--preset digits", "unrecognized arguments: --preset digits; --help lists"),
+    ("--preset digits", "there is no preset 'digits'; possible are mnist, "),
+    ("--colour red", "unrecognized arguments: --colour red; --help lists"),
     ("--learning-rate -1", "--learning-rate is -1.0; it must be a number above 0"),
     ("--learning-rate 0", "--learning-rate is 0.0"),
     ("--learning-rate nan", "--learning-rate is nan"),
@@ -139,13 +141,16 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--warmup-epochs 1e308", "--warmup-epochs is 1e+308"),
     ("--crop-padding 8", "--crop-padding is 8; it must be below the sides"),
     ("--stochastic-depth 1", "stochastic_depth is 1.0"),
-    ("--data mnist", "mnist needs the files"),
+    ("--data mnist", "fetch it with python -m vitnp.data fetch mnist, or"),
+    ("--data npz", "--data npz needs --data-dir, the place of the arrays"),
+    ("--image-size 32", "the images of digits have a size of their own"),
+    ("--resume nowhere", "with --resume only --data-dir, --device, --threads, --workers can be"),
     ("--data mnist --data-dir nowhere", "nowhere is not a folder"),
     ("--data mnist --data-dir .", "holds no file train-images-idx3-ubyte"),
     ("--data-dir .", "leave out --data-dir"),
     ("--out full", "the folder full is not empty; choose another --out"),
     ("--out thesis", "the folder thesis cannot be made: File exists"),
-    ("--out thesis/run", "the folder thesis/run cannot be made: Not a directory"),
+    ("--out thesis/run", "the folder thesis/run cannot be made: File exists"),
 ])
 def test_train_refuses_in_one_line_and_makes_nothing(tmp_path, arguments, words):
     (tmp_path / "thesis").write_text("mine")
@@ -202,9 +207,9 @@ def test_evaluate_refuses_in_one_line_and_makes_nothing(runs, tmp_path, argument
 @pytest.mark.parametrize(("name", "change", "words"), [
     ("config.json", None, "run is no run folder"), ("config.json", cut, "config.json is damaged"),
     ("config.json", lambda data: data.replace(b'"seed"', b'"speed"'), "'speed'"),
-    ("checkpoint.safetensors", None, "there is no file run/checkpoint.safetensors"),
-    ("checkpoint.safetensors", cut, "is damaged or no safetensors file"),
-    ("checkpoint.safetensors", lambda data: data[:-9] + b"\xff" + data[-8:],
+    ("best.safetensors", None, "there is no file run/best.safetensors"),
+    ("best.safetensors", cut, "is damaged or no safetensors file"),
+    ("best.safetensors", lambda data: data[:-9] + b"\xff" + data[-8:],
      "is damaged: its checksum does not fit"),
 ])
 def test_a_damaged_run_is_refused_and_left_as_it_is(runs, tmp_path, name, change, words):
@@ -240,11 +245,11 @@ def test_a_terminal_gets_one_bar_over_all_epochs(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     shown = progress.choose(2, 100)
     for epoch in (1, 2):
-        shown.step(60, 1.25, 0.5, 1e-3)
-        shown.step(40, 1.25, 0.5, 1e-3)
+        shown.step(60, 1.25, 0.5, 1e-3, 0.25)
+        shown.step(40, 1.25, 0.5, 1e-3, 0.25)
         shown.epoch({"epoch": epoch, "validation_accuracy": 0.75})
     assert shown.bar.n == shown.bar.total == 200
     shown.close()
     last = terminal.getvalue().split("\r")[-1]
-    assert "epoch 2/2, validation 75.0 %" in last and "200/200" in last
-    assert "loss 1.250, accuracy 50.0 %, rate 1.0e-03" in last and last.endswith("\n")
+    assert "epoch 2/2,  validation  75.0 %" in last and "200/200" in last
+    assert "loss 1.250, accuracy 50.0 %, rate 1.0e-03, waiting 25 %" in last and last.endswith("\n")

@@ -14,7 +14,7 @@ LONG = [f"a class with quite a long name, {i}" for i in range(20)]
 
 def records(count):
     """Return the records of `count` epochs and of the test, as metrics.jsonl has them."""
-    epochs = [{"epoch": i + 1, "step": 9 * i, "learning_rate": 1e-3 / (i + 1),
+    epochs = [{"epoch": i + 1, "step": 9 * i, "learning_rate": 1e-3 / (i + 1), "gradient_norm": 2.0,
                "train_loss": 2 / (i + 1), "validation_loss": 2.2 / (i + 1),
                "train_accuracy": 1 - 1 / (i + 2), "validation_accuracy": 0.95 - 1 / (i + 2)}
               for i in range(count)]
@@ -68,7 +68,7 @@ def check_no_words_meet(texts):
 def test_curves_are_a_whole_png(tmp_path, count):
     figures.curves(records(count), tmp_path / "curves.png", "tiny/2 on digits")
     size, colours = picture(tmp_path / "curves.png")
-    assert size == (1320, 432) and colours > 100
+    assert size == (1800, 432) and colours > 100
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
@@ -87,10 +87,11 @@ def test_curves_show_every_epoch_at_a_whole_number(drawn, count):
             assert (line.get_marker() == "o") is (count == 1)
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
     check_no_words_meet(words)
-    loss, accuracy, rate = figure.axes
+    loss, accuracy, rate, norm = figure.axes
     assert [line.get_label() for line in loss.lines] == ["train, as minimised", "validation"]
     assert loss.lines[1].get_ydata()[0] == 2.2 and accuracy.lines[0].get_ydata()[0] == 50
     assert rate.lines[0].get_ydata()[-1] == 1e-3 / count
+    assert norm.lines[0].get_ydata()[-1] == 2.0
 
 
 @pytest.mark.parametrize("names", ["a", FASHION])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -95,15 +96,34 @@ def test_a_path_without_a_name_is_refused(tmp_path, monkeypatch):
     assert "give the name of a file" in refusal(replacing("").__enter__)
 
 
+def test_the_old_file_is_kept_as_previous_once_the_new_one_is_whole(tmp_path):
+    path, previous = tmp_path / "a.json", tmp_path / "b.json"
+    for text in ("one", "two", "three"):
+        with replacing(path, previous) as aside:
+            aside.write_text(text)
+            assert not path.exists() or path.read_text() != text
+    assert (path.read_text(), previous.read_text()) == ("three", "two")
+    with pytest.raises(KeyError), replacing(path, previous) as aside:
+        aside.write_text("half of f")
+        raise KeyError
+    assert (path.read_text(), previous.read_text()) == ("three", "two")
+
+
+def create(out, data):
+    return runs.create(out, data, {"width": 32}, asdict(Recipe()), {"size": [8, 8]})
+
+
 def test_runs_get_the_first_free_number(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = [str(runs.create(None, data)) for data in ("digits", "digits", "mnist", "digits")]
+    made = [str(create(None, data)) for data in ("digits", "digits", "mnist", "digits")]
     assert made == [os.path.join("runs", name) for name in
                     ("digits-001", "digits-002", "mnist-001", "digits-003")]
-    os.rmdir("runs/digits-002")
-    assert runs.create(None, "digits").name == "digits-002"
+    assert all(names(tmp_path / folder) == ["config.json"] for folder in made)
+    assert names(tmp_path / "runs") == ["digits-001", "digits-002", "digits-003", "mnist-001"]
+    shutil.rmtree("runs/digits-002")
+    assert create(None, "digits").name == "digits-002"
     (tmp_path / "runs" / "digits-004").write_text("a file also takes a number")
-    assert runs.create(None, "digits").name == "digits-005"
+    assert create(None, "digits").name == "digits-005"
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling link"])
@@ -114,18 +134,22 @@ def test_what_stands_in_the_way_of_runs_is_named(tmp_path, monkeypatch, kind):
         (tmp_path / "runs").write_text("")
     else:
         (tmp_path / "runs").symlink_to("nowhere")
-    message = refusal(runs.create, None, "digits")
+    message = refusal(create, None, "digits")
     assert message.startswith("no folder can be made in runs: ") and "--out" in message
 
 
 def test_out_may_be_new_deep_or_empty(tmp_path):
-    assert runs.create(tmp_path / "a" / "b", "digits").is_dir()
-    assert runs.create(str(tmp_path / "a" / "b"), "digits") == tmp_path / "a" / "b"
+    assert create(tmp_path / "a" / "b", "digits").is_dir()
+    (tmp_path / "c").mkdir()
+    assert create(str(tmp_path / "c"), "digits") == tmp_path / "c"
+    assert names(tmp_path / "a" / "b") == names(tmp_path / "c") == ["config.json"]
+    assert runs.read_recipe(tmp_path / "c") == Recipe()
+    assert (tmp_path / "a" / "b").stat().st_mode == (tmp_path / "c").stat().st_mode
 
 
 def test_out_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    message = refusal(runs.create, tmp_path, "digits")
+    message = refusal(create, tmp_path, "digits")
     assert f"{tmp_path} is not empty" in message and "--out" in message
     assert names(tmp_path) == ["thesis.tex"]
     assert (tmp_path / "thesis.tex").read_text() == "mine"
@@ -134,7 +158,7 @@ def test_out_that_holds_something_is_left_alone(tmp_path):
 @pytest.mark.parametrize("name", ["file", "file/under", "b" * 300])
 def test_out_that_cannot_be_made_is_refused(tmp_path, name):
     (tmp_path / "file").write_text("mine")
-    message = refusal(runs.create, tmp_path / name, "digits")
+    message = refusal(create, tmp_path / name, "digits")
     assert "cannot be made: " in message and "choose another --out" in message
     assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "mine"
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import vitnp
-from vitnp import ViTConfig, params, runs, vit
+from vitnp import ViTConfig, params, vit
 from vitnp.model import Model
 from vitnp.preprocess import Preprocess
 
@@ -205,9 +205,20 @@ def test_a_model_without_head_or_names_comes_back_too(tmp_path):
 
 def test_a_run_folder_is_as_good_as_its_checkpoint(tmp_path):
     model = make()
-    folder = runs.create(tmp_path / "run", "digits")
-    model.save(folder / "checkpoint.safetensors")
-    np.testing.assert_array_equal(vitnp.load(str(folder)).logits(IMAGES), model.logits(IMAGES))
+    model.save(tmp_path / "checkpoint.safetensors")
+    np.testing.assert_array_equal(vitnp.load(str(tmp_path)).logits(IMAGES), model.logits(IMAGES))
+    assert "best.safetensors" in refusal(vitnp.load, tmp_path, "best")
+    assert "which is 'first'; possible are last, best" in refusal(vitnp.load, tmp_path, "first")
+
+
+def test_a_damaged_last_checkpoint_is_never_replaced_in_silence(tmp_path):
+    model = make()
+    model.save(tmp_path / "previous.safetensors")
+    model.save(tmp_path / "checkpoint.safetensors")
+    data = (tmp_path / "checkpoint.safetensors").read_bytes()
+    (tmp_path / "checkpoint.safetensors").write_bytes(data[:-3])
+    message = refusal(vitnp.load, tmp_path)
+    assert "is damaged" in message and "previous.safetensors" in message and "--resume" in message
 
 
 def test_moving_to_the_cpu_gives_an_equal_model(monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import vitnp
+from vitnp import presets
 from vitnp.command import Parser, run
 from vitnp.recipe import Recipe, add_options, from_options
 
@@ -23,6 +24,12 @@ BAD = {
     "label_smoothing": [1, 1.0, -0.1, NAN, INF, "0.1", True, None],
     "rescale": [1.0, -0.1, NAN, "0.1", True, None],
     "rotate": [-1, 181, NAN, INF, "5", True, None],
+    "flip": [-0.1, 1.1, NAN, "1", True, None], "erase": [-0.1, 1.1, NAN, True],
+    "resized_crop": [0, 0.0, 1.1, -1, NAN, True, None], "ema": [1, 1.0, -0.1, NAN, True, None],
+    "randaugment": [-1, 1.0, True, None], "magnitude": [-1, 10.1, NAN, True, None],
+    "mixup": [-0.1, INF, NAN, True, None], "cutmix": [-0.1, INF, NAN, True, None],
+    "evaluate_every": [0, 1.0, True, None], "patience": [-1, 1.0, True, None],
+    "image_size": [0, 32.0, True, "32"], "workers": [0, 1.5, True],
 }
 
 
@@ -90,7 +97,10 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "clip_norm": 0.0, "crop_padding": 0, "rotate": 5.0, "rescale": 0.5,
              "label_smoothing": 0.0, "dropout": 0.25,
              "stochastic_depth": 0.0, "pooling": "gap", "positions": "2d", "gelu": "erf",
-             "seed": 0, "device": "auto", "threads": 3, "micro_batch": 5}
+             "seed": 0, "device": "auto", "threads": 3, "micro_batch": 5, "image_size": 64,
+             "ema": 0.5, "flip": 1.0, "resized_crop": 0.5, "randaugment": 2, "magnitude": 9.0,
+             "erase": 0.5, "mixup": 0.5, "cutmix": 1.0, "workers": 2, "evaluate_every": 4,
+             "patience": 5}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     arguments = [text for name, value in given.items()
                  for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -102,6 +112,17 @@ def test_options_override_defaults_with_the_type_of_their_field():
 def test_zero_is_given_and_is_not_taken_for_none():
     assert from_options(parse("--clip-norm", "0", "--crop-padding", "0")) == Recipe(
         clip_norm=0.0, crop_padding=0)
+
+
+def test_options_go_before_the_preset_and_the_preset_before_the_defaults():
+    recipe = from_options(parse("--epochs", "2"), {"epochs": 50, "batch_size": 7})
+    assert recipe == Recipe(epochs=2, batch_size=7)
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_preset_is_a_possible_recipe_and_is_described(name):
+    assert from_options(parse(), presets.find(name)).data
+    assert f"--preset {name}" in presets.PRESETS[name].__doc__
 
 
 def test_what_is_no_field_is_left_to_the_command():

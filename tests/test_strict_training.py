@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 import strict_cupy
 
-from vitnp import backend, data, gradcases, gradcheck, model, params, training, vit
+import vitnp
+from vitnp import (
+    backend,
+    data,
+    gradcases,
+    gradcheck,
+    model,
+    params,
+    runs,
+    steps,
+    training,
+    vit,
+)
 from vitnp.backend import to_host
 from vitnp.recipe import Recipe
 
@@ -43,7 +55,7 @@ def test_forward_and_backward_read_nothing_back(case):
 def started(recipe, xp):
     """Return (state, model) before the first step on the library xp."""
     config, preprocess = recipe.configure(data.load("digits"))
-    state = training.start(config, recipe.seed, xp)
+    state = steps.start(config, recipe, xp)
     tree = params.views(state.params, vit.shapes(config))
     return state, model.Model(config, tree, preprocess)
 
@@ -52,7 +64,7 @@ def started(recipe, xp):
 def test_steps_read_nothing_back_and_give_the_same_as_on_the_cpu(pooling):
     """Without masks, which each library draws from a stream of its own."""
     recipe = replace(QUICK, pooling=pooling, positions="2d", gelu="erf", dropout=0.0,
-                     stochastic_depth=0.0, micro_batch=10)
+                     stochastic_depth=0.0, micro_batch=10, ema=0.9)
     digits = data.load("digits")
     weights = []
     for xp in (strict_cupy, np):
@@ -61,7 +73,7 @@ def test_steps_read_nothing_back_and_give_the_same_as_on_the_cpu(pooling):
             batch = slice(20 * i, 20 * i + 20)
             images, labels = digits.train_images[batch], digits.train_labels[batch]
             with strict_cupy.forbid_host_reads():
-                training.train_step(state, trained, images, labels, recipe, 10)
+                steps.train_step(state, trained, images, labels, recipe, 10)
         weights.append(to_host(state.params))
     assert np.abs(weights[0] - weights[1]).max() < 1e-6 and weights[0].dtype == np.float32
 
@@ -70,9 +82,57 @@ def test_a_step_with_masks_reads_nothing_back():
     digits = data.load("digits")
     state, trained = started(QUICK, strict_cupy)
     with strict_cupy.forbid_host_reads():
-        training.train_step(state, trained, digits.train_images[:9], digits.train_labels[:9],
+        steps.train_step(state, trained, digits.train_images[:9], digits.train_labels[:9],
                             QUICK, 10)
     assert state.step == 1
+
+
+@pytest.mark.parametrize("number", (2, 5))
+def test_after_a_step_that_is_not_finite_the_weights_stay_those_before_it(monkeypatch, number):
+    """Nothing is read back, and so the steps go on, but none of them changes anything."""
+    compute, digits = steps.compute_gradients, data.load("digits")
+    recipe = replace(QUICK, ema=0.9)
+    state, trained = started(recipe, strict_cupy)
+
+    def worse(state, *others):
+        losses, hits = compute(state, *others)
+        if state.step == number - 1:
+            state.gradients[:] = strict_cupy.full_like(state.gradients, strict_cupy.nan)
+        return losses, hits
+
+    monkeypatch.setattr(steps, "compute_gradients", worse)
+    kept = []
+    for i in range(6):
+        kept.append({name: to_host(b).copy() for name, b in state.buffers().items()})
+        batch = slice(9 * i, 9 * i + 9)
+        with strict_cupy.forbid_host_reads(), np.errstate(invalid="ignore"):
+            steps.train_step(state, trained, digits.train_images[batch],
+                             digits.train_labels[batch], recipe, 10)
+    with pytest.raises(steps.NotFinite):
+        steps.check_failed(state)
+    assert state.step == number - 1
+    for name, buffer in state.buffers().items():
+        np.testing.assert_array_equal(to_host(buffer), kept[number - 1][name])
+
+
+def test_a_run_that_stops_on_the_gpu_names_the_step_and_saves_the_state_before(
+        tmp_path, monkeypatch):
+    compute = steps.compute_gradients
+
+    def worse(state, *others):
+        losses, hits = compute(state, *others)
+        if state.step == 3:
+            state.gradients[:] = strict_cupy.full_like(state.gradients, strict_cupy.inf)
+        return losses, hits
+
+    monkeypatch.setattr(steps, "compute_gradients", worse)
+    few = data.load("digits")
+    few = replace(few, train_images=few.train_images[:200], train_labels=few.train_labels[:200])
+    monkeypatch.setattr(data, "load", lambda *arguments: few)
+    with pytest.raises(vitnp.Error, match="step 4 was not taken: .* tensors are not finite"):
+        training.train(QUICK, tmp_path / "run")
+    tensors, facts, _ = runs.last_checkpoint(tmp_path / "run")
+    assert facts["step"] == 3 and all(np.isfinite(tensor).all() for tensor in tensors.values())
 
 
 def test_a_whole_run_and_its_evaluation(tmp_path, monkeypatch):
@@ -80,10 +140,10 @@ def test_a_whole_run_and_its_evaluation(tmp_path, monkeypatch):
     few = replace(digits, train_images=digits.train_images[:60],
                   train_labels=digits.train_labels[:60], test_images=digits.test_images[:30],
                   test_labels=digits.test_labels[:30])
-    monkeypatch.setattr(data, "load", lambda name, data_dir=None: few)
+    monkeypatch.setattr(data, "load", lambda *arguments: few)
     folder, trained, score = training.train(QUICK, tmp_path / "run")
     assert type(trained.params["norm"]["gamma"]) is strict_cupy.ndarray
-    on_host = model.load(folder)
+    on_host = model.load(folder, "best")
     on_device = on_host.to("gpu")
     for found in (on_host, on_device):
         logits = found.logits(few.test_images)

@@ -14,13 +14,14 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 ORDER = (
     ("train", "evaluate", "bench"),
     ("training",),
-    ("evaluation", "progress", "runs", "figures", "recipe"),
+    ("evaluation", "runs", "figures", "steps", "presets"),
+    ("recipe",),
     ("model", "gradcheck", "gradcases"),
     ("lanes", "checkpoint", "preprocess"),
     ("vit",),
     ("layers", "config"),
-    ("params", "optim", "data", "files"),
-    ("backend", "randomness", "command"),
+    ("params", "optim", "data", "stopping"),
+    ("backend", "randomness", "command", "files", "picture", "progress"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vitnp
-from vitnp import data, evaluation, lanes, params, runs, training, vit
+from vitnp import data, evaluation, lanes, params, runs, steps, training, vit
 from vitnp.checkpoint import native
 from vitnp.recipe import Recipe
 
@@ -22,7 +22,7 @@ def few_images(monkeypatch):
     digits = data.load("digits")
     few = replace(digits, train_images=digits.train_images[:130],
                   train_labels=digits.train_labels[:130])
-    monkeypatch.setattr(data, "load", lambda name, data_dir=None: few)
+    monkeypatch.setattr(data, "load", lambda *arguments: few)
     return few
 
 
@@ -34,8 +34,9 @@ def test_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path):
     first, _, score = training.train(QUICK, tmp_path / "a")
     second, _, again = training.train(QUICK, tmp_path / "b")
     other, _, _ = training.train(replace(QUICK, seed=1), tmp_path / "c")
-    assert (first / "checkpoint.safetensors").read_bytes() == (
-        second / "checkpoint.safetensors").read_bytes()
+    assert (first / "best.safetensors").read_bytes() == (second / "best.safetensors").read_bytes()
+    for name, tensor in weights(first).items():
+        np.testing.assert_array_equal(tensor, weights(second)[name])
     assert score.loss == again.loss
     assert any((weights(first)[name] != weights(other)[name]).any() for name in weights(first))
 
@@ -44,7 +45,7 @@ def test_the_test_part_has_no_influence_on_the_weights(tmp_path, monkeypatch, fe
     honest, _, _ = training.train(QUICK, tmp_path / "a")
     garbage = replace(few_images, test_images=few_images.test_images[:7] * 0,
                       test_labels=few_images.test_labels[:7])
-    monkeypatch.setattr(data, "load", lambda name, data_dir=None: garbage)
+    monkeypatch.setattr(data, "load", lambda *arguments: garbage)
     other, _, score = training.train(QUICK, tmp_path / "b")
     assert score.confusion.sum() == 7
     for name, tensor in weights(honest).items():
@@ -53,13 +54,13 @@ def test_the_test_part_has_no_influence_on_the_weights(tmp_path, monkeypatch, fe
 
 def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_images):
     seen = []
-    step = training.train_step
+    step = steps.train_step
 
     def spy(state, trained, images, labels, *others):
         seen.extend(image.tobytes() for image in images)
         return step(state, trained, images, labels, *others)
 
-    monkeypatch.setattr(training, "train_step", spy)
+    monkeypatch.setattr(steps, "train_step", spy)
     training.train(replace(QUICK, crop_padding=0, rotate=0.0, rescale=0.0), tmp_path / "run")
     train, validation = data.split_validation(few_images.train_labels)
     images = few_images.train_images
@@ -71,15 +72,18 @@ def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_image
 def test_what_a_run_leaves_behind(tmp_path):
     folder, trained, score = training.train(QUICK, tmp_path / "run")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "checkpoint.safetensors", "config.json", "curves.png", "metrics.jsonl"]
+        "best.safetensors", "checkpoint.safetensors", "config.json", "curves.png", "metrics.jsonl",
+        "previous.safetensors"]
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     *epochs, last = [json.loads(line) for line in lines]
     assert [record["epoch"] for record in epochs] == [1, 2]
     assert [record["step"] for record in epochs] == [3, 6]      # 117 images in batches of 50
-    assert last == {"test_loss": score.loss, "test_accuracy": score.accuracy}
+    best = max(epochs, key=lambda record: (record["validation_accuracy"], record["epoch"]))
+    assert last == {"test_loss": score.loss, "test_accuracy": score.accuracy, "test_images": 360,
+                    "best_epoch": best["epoch"]}
     config = runs.read_config(folder)
     assert Recipe(**config["recipe"]) == replace(QUICK, micro_batch=25)
-    loaded = vitnp.load(folder)
+    loaded = vitnp.load(folder, "best")
     assert loaded.config == trained.config and loaded.class_names == tuple("0123456789")
     digits = data.load("digits")
     again = evaluation.score(loaded, digits.test_images, digits.test_labels)
@@ -89,9 +93,9 @@ def test_what_a_run_leaves_behind(tmp_path):
 def prepare(recipe=QUICK, dtype=np.float64):
     """Return (state, model) before the first step, in float64 and with a head that is not zero."""
     config, preprocess = recipe.configure(data.load("digits"))
-    state = training.start(config, recipe.seed, np)
+    state = steps.start(config, recipe, np)
     buffers = (state.params, state.gradients, state.moment1, state.moment2)
-    state = training.State(*(buffer.astype(dtype) for buffer in buffers))
+    state = steps.State(*(buffer.astype(dtype) for buffer in buffers))
     tree = params.views(state.params, vit.shapes(config))
     tree["head"]["weight"][:] = np.random.default_rng(0).standard_normal((32, 10))
     return state, vitnp.Model(config, tree, preprocess)
@@ -124,13 +128,14 @@ def test_a_step_follows_the_gradient_of_the_smoothed_loss_with_clipping_and_deca
     images, labels = few_images.train_images[:8], few_images.train_labels[:8]
     _, gradients = trained.loss_and_gradients(images, labels, recipe.label_smoothing)
     gradients = params.flatten(gradients)
-    norm = np.sqrt(sum((g * g).sum() for g in gradients.values()))
-    assert norm > 0.2
+    expected_norm = np.sqrt(sum((g * g).sum() for g in gradients.values()))
+    assert expected_norm > 0.2
     state.gradients[:] = 1e3                                    # left over from an earlier step
-    _, _, rate = training.train_step(state, trained, images, labels, recipe, 3)
+    _, _, norm, rate = steps.train_step(state, trained, images, labels, recipe, 3)
     assert rate == recipe.learning_rate and state.step == 1
+    assert abs(expected_norm - norm) < 1e-9
     for path, array in params.flatten(trained.params).items():
-        g = gradients[path] * (0.1 / norm)
+        g = gradients[path] * (0.1 / expected_norm)
         decay = 0.5 if path.endswith("/weight") else 0.0
         moved = g / (np.abs(g) + 1e-8) + decay * before[path]
         if path.endswith("qkv/bias"):
@@ -142,23 +147,51 @@ def test_masks_differ_from_step_to_step(few_images):
     recipe = replace(QUICK, dropout=0.5, learning_rate=1e-12)
     state, trained = prepare(recipe)
     images, labels = few_images.train_images[:8], few_images.train_labels[:8]
-    losses = [training.train_step(state, trained, images, labels, recipe, 3)[0] for _ in range(2)]
+    losses = [steps.train_step(state, trained, images, labels, recipe, 3)[0] for _ in range(2)]
     assert np.abs(losses[0] - losses[1]).max() > 1e-3
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
-        tmp_path, monkeypatch):
-    step = training.train_step
+def spoil(monkeypatch, number, spoilt):
+    """Let spoilt(state, losses) change what the step of this number, from 1, computes."""
+    compute = steps.compute_gradients
 
-    def spoilt(state, *others):
-        losses, hits, rate = step(state, *others)
-        return (losses * np.nan if state.step == 5 else losses), hits, rate
+    def worse(state, *others):
+        losses, hits = compute(state, *others)
+        if state.step == number - 1:
+            losses = spoilt(state, losses)
+        return losses, hits
 
-    monkeypatch.setattr(training, "train_step", spoilt)
-    with pytest.raises(vitnp.Error, match="the loss is nan at step 6.*learning-rate"):
+    monkeypatch.setattr(steps, "compute_gradients", worse)
+
+
+def ruin_the_head(state, losses):
+    state.gradients[3] = np.inf
+    return losses
+
+
+@pytest.mark.parametrize(("spoilt", "words"), [
+    (lambda state, losses: losses * np.nan, "its loss is nan and the weights are no longer of use"),
+    (ruin_the_head, r"its loss is \d.* 1 tensors are not finite \(embedding/projection/weight\)"),
+])
+def test_what_is_not_finite_stops_the_run_before_it_changes_anything(
+        tmp_path, monkeypatch, spoilt, words):
+    training.train(replace(QUICK, epochs=2), tmp_path / "whole")
+    states = []
+    save = steps.checkpoint_tensors
+
+    def spy(state, config):
+        states.append((state.step, state.params.copy()))
+        return save(state, config)
+
+    monkeypatch.setattr(steps, "checkpoint_tensors", spy)
+    spoil(monkeypatch, 6, spoilt)
+    with pytest.raises(vitnp.Error, match=f"step 6 was not taken: {words}.*at the learning rate "
+                                          r"\d.*--learning-rate"):
         training.train(QUICK, tmp_path / "run")
-    assert vitnp.load(tmp_path / "run").config.classes == 10
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+    assert states[-1][0] == 5 and np.isfinite(states[-1][1]).all()
+    tensors, facts = native.load(tmp_path / "run" / "checkpoint.safetensors")
+    assert facts["step"] == 5 and all(np.isfinite(tensor).all() for tensor in tensors.values())
+    assert len(runs.read_metrics(tmp_path / "run")) == 1
 
 
 def test_nothing_is_made_when_the_recipe_does_not_fit_the_data(tmp_path):

@@ -30,7 +30,7 @@ def run(main):
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        code = 130
+    except KeyboardInterrupt as stop:
+        print(str(stop) or "stopped", file=sys.stderr)
+        code = getattr(stop, "code", 130)
     sys.exit(code)

@@ -10,6 +10,7 @@ from vitnp.errors import Error
 VARIANTS = {
     "micro": (32, 2, 2, 64),
     "tiny": (64, 4, 4, 256),
+    "mini": (128, 6, 4, 384),
     "small": (192, 6, 3, 768),
     "Ti": (192, 12, 3, 768),
     "S": (384, 12, 6, 1536),

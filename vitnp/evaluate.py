@@ -1,6 +1,6 @@
 """Evaluate a trained run.
 
-    python -m vitnp.evaluate RUN [--part test|validation|train] [--data-dir DIR] [--device …]
+    python -m vitnp.evaluate RUN [--part test|validation|train] [--which best|last] …
 
 Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.png.
 """
@@ -21,6 +21,7 @@ def main(arguments):
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="folder of a run")
     parser.add_argument("--part", default="test", help="test, validation or train (default: test)")
+    parser.add_argument("--which", default="best", help="best or last checkpoint (default: best)")
     parser.add_argument("--data-dir", metavar="DIR", help="where the files are, if they moved")
     parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
     parser.add_argument("--threads", type=int, help="threads on a CPU (default: one a core)")
@@ -34,9 +35,10 @@ def main(arguments):
 
     lanes.prepare_process()
     settings = runs.read_recipe(options.run)
-    trained = replace(model.load(options.run).to(options.device),
+    trained = replace(model.load(options.run, options.which).to(options.device),
                       threads=options.threads or lanes.cores())
-    dataset = data.load(settings.data, options.data_dir or settings.data_dir)
+    dataset = data.load(settings.data, options.data_dir or settings.data_dir, settings.image_size,
+                        lanes.cores())
     score = evaluation.score(trained, *part_of(dataset, options.part))
     print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
           f"{score.confusion.sum():,} images")
@@ -49,14 +51,14 @@ def main(arguments):
 
 
 def part_of(dataset, part):
-    """Return the images and labels of "test", or of "validation" or "train" as they were split."""
+    """Return images, labels and which of them are "test", "validation" or "train"."""
     if part == "test":
-        return dataset.test_images, dataset.test_labels
+        return dataset.test_images, dataset.test_labels, None
     from vitnp.data import split_validation
 
     training, validation = split_validation(dataset.train_labels)
     indices = training if part == "train" else validation
-    return dataset.train_images[indices], dataset.train_labels[indices]
+    return dataset.train_images, dataset.train_labels, indices
 
 
 def print_confusion(counts, names):

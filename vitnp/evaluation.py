@@ -6,6 +6,8 @@ import numpy as np
 
 from vitnp.layers import textbook
 
+CHUNK = 1000        # images that are read at a time: a folder's pictures do not fit into memory
+
 
 @dataclass(frozen=True)
 class Score:
@@ -16,11 +18,23 @@ class Score:
     confusion: np.ndarray
 
 
-def score(model, images, labels):
-    """Return the Score of a model on uint8 images (B, height, width, C) with labels (B,)."""
-    logits = model.logits(images).astype(np.float64)                    # (B, K)
+def score(model, images, labels, indices=None):
+    """Return the Score of a model on uint8 images (B, height, width, C) with labels (B,).
+
+    indices: which of them, by default all.
+    """
+    logits = logits_of(model, images, indices)                          # (B, K)
+    labels = labels if indices is None else labels[indices]
     losses, _ = textbook.cross_entropy.forward(logits, labels)
     predictions = logits.argmax(axis=1)
     confusion = np.zeros((model.config.classes, model.config.classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
     return Score(float(losses.mean()), float((predictions == labels).mean()), confusion)
+
+
+def logits_of(model, images, indices=None):
+    """Return float64 logits (B, K) of images, or of those at the indices, read in chunks."""
+    indices = np.arange(len(images)) if indices is None else indices
+    chunks = [model.logits(images[indices[start:start + CHUNK]])
+              for start in range(0, len(indices), CHUNK)]
+    return np.concatenate(chunks).astype(np.float64)

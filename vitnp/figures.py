@@ -10,31 +10,44 @@ BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"      # told apart by colou
 
 
 def curves(records, path, title):
-    """Draw loss, accuracy and learning rate by epoch, from the records of metrics.jsonl."""
+    """Draw loss, accuracy, learning rate and gradient norm, from the records of metrics.jsonl."""
     from matplotlib.figure import Figure
 
     records = [record for record in records if "epoch" in record]
-    epochs = [record["epoch"] for record in records]
-    marker = "o" if len(epochs) == 1 else ""        # one point makes no line
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(15, 3.6), layout="constrained")
     figure.suptitle(title)
-    loss, accuracy, rate = figure.subplots(1, 3)
-    for axes, name, unit, factor in ((loss, "loss", "cross-entropy", 1.0),
-                                     (accuracy, "accuracy", "%", 100.0)):
-        for part, colour in (("train", BLUE), ("validation", ORANGE)):
-            values = [factor * record[f"{part}_{name}"] for record in records]
-            smoothed = part == "train" and name == "loss"       # with smoothed targets
-            axes.plot(epochs, values, color=colour, marker=marker,
-                      label="train, as minimised" if smoothed else part)
-        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
+    loss, accuracy, rate, norm = figure.subplots(1, 4)
+    for part, colour in (("train", BLUE), ("validation", ORANGE)):
+        smoothed = part == "train"                              # with smoothed or mixed targets
+        line(loss, records, f"{part}_loss", colour, "train, as minimised" if smoothed else part)
+        line(accuracy, records, f"{part}_accuracy", colour, part, 100.0)
+    line(rate, records, "learning_rate", GREEN)
+    line(norm, records, "gradient_norm", GREEN)
+    loss.set(title="Loss", ylabel="cross-entropy")
+    accuracy.set(title="Accuracy", ylabel="%")
+    rate.set(title="Learning rate at the end of the epoch", ylim=(0, None))
+    norm.set(title="Gradient norm, mean of the epoch", ylim=(0, None))
+    for axes in (loss, accuracy):
         axes.legend(frameon=False)
-    rate.plot(epochs, [record["learning_rate"] for record in records], color=GREEN, marker=marker)
-    rate.set(title="Learning rate at the epoch's end", xlabel="epoch", ylim=(0, None))
-    for axes in (loss, accuracy, rate):
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+    for axes in (loss, accuracy, rate, norm):
+        finish_axes(axes)
     save(figure, path)
+
+
+def line(axes, records, key, colour, label=None, factor=1.0):
+    """Draw one number of the records that have it against their epochs."""
+    points = [(record["epoch"], factor * record[key]) for record in records if key in record]
+    if points:
+        marker = "o" if len(points) == 1 else ""                # one point makes no line
+        axes.plot(*zip(*points, strict=True), color=colour, marker=marker, label=label)
+
+
+def finish_axes(axes):
+    """Label the epochs by whole numbers, and leave out what is only a frame."""
+    axes.set(xlabel="epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def confusion(counts, names, path, title):

@@ -8,9 +8,10 @@ from vitnp.errors import Error
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path, previous=None):
     """Yield a path beside `path` to write to; then sync it and rename it to `path`.
 
+    previous: another path beside it, which gets the old file once the new one is whole.
     Raises Error, with `path` as it was, where the file cannot be written.
     """
     path = Path(path)
@@ -20,6 +21,8 @@ def replacing(path):
     try:
         yield aside
         sync(aside)
+        if previous and path.exists():
+            os.replace(path, previous)
         os.replace(aside, path)
         sync(path.parent)
     except OSError as error:

@@ -15,7 +15,7 @@ from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.preprocess import Preprocess
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, PREVIOUS, BEST = (f"{name}.safetensors" for name in ("checkpoint", "previous", "best"))
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,25 @@ def check_labels(labels, count, classes):
     return labels
 
 
-def load(path):
-    """Return the Model of a checkpoint file, or of a run folder's last checkpoint.
+def load(path, which="last"):
+    """Return the Model of a checkpoint file, or of a run folder's "last" or "best" checkpoint.
 
+    Where the run kept a moving average of its weights, the model has the average.
     Raises Error where there is none, or it is damaged or incomplete.
     """
     path = Path(path)
-    file = path / CHECKPOINT if os.path.isdir(path) else path
-    return from_checkpoint(*native.load(file), path)
+    names = {"last": CHECKPOINT, "best": BEST}
+    if which not in names:
+        raise Error(f"which is {which!r}; possible are {', '.join(names)}")
+    if not os.path.isdir(path):
+        return from_checkpoint(*native.load(path), path)
+    try:
+        return from_checkpoint(*native.load(path / names[which]), path)
+    except Error as error:
+        if which == "last" and os.path.isfile(path / PREVIOUS):
+            raise Error(f"{error}; the one before it is {path / PREVIOUS}, and --resume {path} "
+                        "continues from it") from None
+        raise
 
 
 def from_checkpoint(tensors, facts, path):
@@ -150,7 +161,8 @@ def from_checkpoint(tensors, facts, path):
         names = facts["class_names"] and tuple(facts["class_names"])
     except (KeyError, TypeError) as error:
         raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
-    tree = take(tensors, "params", config, path)
+    averaged = any(name.startswith("ema/") for name in tensors)
+    tree = take(tensors, "ema" if averaged else "params", config, path)
     return Model(config, tree, preprocess, names)
 
 

@@ -79,6 +79,18 @@ def clip_by_global_norm(gradients, norm, max_norm):
     gradients *= max_norm / xp.maximum(norm, max_norm)
 
 
+def average(mean, params, decay, groups):
+    """Move a moving average of the parameters towards them, in place.
+
+    Equation: mean = decay · mean + (1 - decay) · params.
+    Source: Polyak, Juditsky 1992, in its exponential form.
+
+    mean, params: flat buffers of one length.
+    """
+    for part, _, _ in pieces(params, groups):
+        mean[part] += (1.0 - decay) * (params[part] - mean[part])
+
+
 def schedule(step, peak, warmup_steps, total_steps, end=0.0, decay="cosine"):
     """Return the learning rate of `step`, counted from 0.
 

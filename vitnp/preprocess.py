@@ -1,11 +1,11 @@
 """From what users have, files and arrays, to what the network takes."""
 
 import os
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp import picture
 from vitnp.backend import get_xp
 from vitnp.errors import Error
 
@@ -99,36 +99,12 @@ class Preprocess:
         return images.astype(dtype) * scale - shift
 
     def read(self, path):
-        """Return the picture in a file as uint8 (1, height, width, C), resized to the right size.
+        """Return the picture in a file as uint8 (1, height, width, C); see vitnp.picture.read.
 
-        Of an animation that is the first picture; transparency is dropped; 16 bits become 8.
+        Raises Error for a file that cannot be read, and where C is neither 1 nor 3.
         """
-        from PIL import Image
-
         height, width, channels = self.shape
         if channels not in (1, 3):
             raise Error(f"this model takes images of {channels} channels, but files are read with "
                         "1 or 3; give arrays")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(path) as file:
-                    picture = eight_bits(file).convert("L" if channels == 1 else "RGB")
-        except Exception as error:  # noqa: BLE001  Pillow raises nearly anything on damaged files
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Error(f"{path} cannot be read as a picture: {reason}") from None
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling[self.resample.upper()])
-        return np.asarray(picture).reshape(1, height, width, channels)
-
-
-def eight_bits(picture):
-    """Return a picture, or its copy with 8 bits where it has 16: convert() would cut them off."""
-    from PIL import Image
-
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise Error("its numbers have 32 bits and no known range; save it with 8 or 16 bits")
-    return picture
+        return picture.read(path, height, width, channels, self.resample)[None]

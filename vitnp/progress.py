@@ -12,8 +12,15 @@ def epoch_line(record, epochs):
     """Return one epoch's record as a line."""
     return (f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}"
             f"  loss {record['train_loss']:.4f}  accuracy {100 * record['train_accuracy']:5.1f} %"
-            f"  validation {100 * record['validation_accuracy']:5.1f} %"
-            f"  rate {record['learning_rate']:.2e}  {record['images_per_second']:,.0f} images/s")
+            f"{validation_of(record)}  rate {record['learning_rate']:.2e}  waiting "
+            f"{100 * record['waiting']:.0f} %  {record['images_per_second']:,.0f} images/s")
+
+
+def validation_of(record):
+    """Return the words for the validation accuracy of a record, where there is one."""
+    if "validation_accuracy" not in record:
+        return ""
+    return f"  validation {100 * record['validation_accuracy']:5.1f} %"
 
 
 class Lines:
@@ -22,7 +29,7 @@ class Lines:
     def __init__(self, epochs):
         self.epochs = epochs
 
-    def step(self, images, loss, accuracy, learning_rate):
+    def step(self, images, loss, accuracy, learning_rate, waiting):
         """Say nothing."""
 
     def epoch(self, record):
@@ -36,30 +43,34 @@ class Lines:
 class Bar(Lines):
     """A tqdm bar over all images of all epochs, with loss, accuracy, learning rate, images/s."""
 
-    def __init__(self, epochs, images):
+    def __init__(self, epochs, images, epochs_done):
         from tqdm import tqdm
 
         super().__init__(epochs)
-        self.bar = tqdm(total=epochs * images, unit=" images", unit_scale=True, dynamic_ncols=True)
-        self.bar.set_description(f"epoch 1/{epochs}")
+        self.bar = tqdm(total=epochs * images, initial=round(epochs_done * images),
+                        unit=" images", unit_scale=True, dynamic_ncols=True)
+        self.bar.set_description(f"epoch {min(int(epochs_done) + 1, epochs)}/{epochs}")
 
-    def step(self, images, loss, accuracy, learning_rate):
-        """Move the bar by `images`, with the loss and accuracy of the epoch so far."""
+    def step(self, images, loss, accuracy, learning_rate, waiting):
+        """Move the bar by `images`, with the loss and accuracy of the epoch so far.
+
+        waiting: the share of time in which no batch was ready.
+        """
         self.bar.set_postfix_str(f"loss {loss:.3f}, accuracy {100 * accuracy:.1f} %, "
-                                 f"rate {learning_rate:.1e}", refresh=False)
+                                 f"rate {learning_rate:.1e}, waiting {100 * waiting:.0f} %",
+                                 refresh=False)
         self.bar.update(images)
 
     def epoch(self, record):
         """Show the next epoch's number, and the last validation accuracy."""
         following = min(record["epoch"] + 1, self.epochs)
-        self.bar.set_description(f"epoch {following}/{self.epochs}, "
-                                 f"validation {100 * record['validation_accuracy']:.1f} %")
+        self.bar.set_description(f"epoch {following}/{self.epochs},{validation_of(record)}")
 
     def close(self):
         """Leave the bar as it is and go to the next line."""
         self.bar.close()
 
 
-def choose(epochs, images):
+def choose(epochs, images, epochs_done=0):
     """Return a Bar where stderr is a terminal, else Lines."""
-    return Bar(epochs, images) if sys.stderr.isatty() else Lines(epochs)
+    return Bar(epochs, images, epochs_done) if sys.stderr.isatty() else Lines(epochs)

@@ -8,6 +8,9 @@ from vitnp.config import ViTConfig, is_number
 from vitnp.errors import Error
 from vitnp.preprocess import Preprocess
 
+LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
+           "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
+
 
 def option(default, text):
     """Return a field of Recipe: its default and the help of its option."""
@@ -23,17 +26,26 @@ class Recipe:
     """
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
-    data: str = option("digits", "digits, mnist or fashion-mnist")
-    data_dir: str | None = option(None, "folder that holds the files of the data set")
+    data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
+    data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
+    image_size: int | None = option(None, "side to which a folder's pictures are resized, or 224")
     epochs: int = option(120, "passes over the training images")
     batch_size: int = option(64, "images a step")
     learning_rate: float = option(2e-3, "highest learning rate")
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
     warmup_epochs: float = option(5, "epochs in which the rate rises from 0, at most half of all")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
+    ema: float = option(0.0, "weight of the old in a moving average of the weights; 0 for none")
     crop_padding: int = option(1, "pixels by which training images are moved at random")
     rotate: float = option(15.0, "degrees by which they are turned at random, at most")
     rescale: float = option(0.15, "share by which each side is stretched at random, at most")
+    flip: float = option(0.0, "share of them that is mirrored, left to right")
+    resized_crop: float = option(1.0, "least share of the area that a random part of them has")
+    randaugment: int = option(0, "random operations on each (RandAugment)")
+    magnitude: float = option(5.0, "their strength, from 0 to 10")
+    erase: float = option(0.0, "share of images in which a rectangle is erased")
+    mixup: float = option(0.0, "alpha of mixing pairs of images by weight; 0 for none")
+    cutmix: float = option(0.0, "alpha of mixing pairs of images by a rectangle; 0 for none")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
@@ -43,26 +55,31 @@ class Recipe:
     seed: int = option(0, "whole number that weights, order and masks are drawn from")
     device: str = option("cpu", "cpu, gpu or auto")
     threads: int | None = option(None, "threads on a CPU, by default one a core")
-    micro_batch: int | None = option(None, "images at a time; by the model's sizes, on a GPU all")
+    workers: int | None = option(None, "processes that decode a folder's pictures, one a core")
+    micro_batch: int | None = option(None, "images at a time, whose gradients are added up to the "
+                                     "batch's; by the model's sizes, on a GPU all")
+    evaluate_every: int = option(1, "epochs between two looks at the validation part")
+    patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("threads", "micro_batch"):
+        for name in ("threads", "workers", "micro_batch", "image_size"):
             value = getattr(self, name)
             self._check(name, value is None or is_whole(value, 1), "a whole number of at least 1")
-        for name in ("seed", "crop_padding"):
+        for name in ("seed", "crop_padding", "randaugment", "patience"):
             self._check(name, is_whole(getattr(self, name), 0), "a whole number of at least 0")
         self._check("learning_rate", is_number(self.learning_rate)
                     and 0 < self.learning_rate < math.inf, "a number above 0")
-        for name in ("weight_decay", "warmup_epochs", "clip_norm"):
-            value = getattr(self, name)
-            self._check(name, is_number(value) and 0 <= value <= 1e6, "a number from 0 to 1000000")
-        for name in ("label_smoothing", "rescale"):
+        self._check("resized_crop", is_number(self.resized_crop) and 0 < self.resized_crop <= 1,
+                    "a number above 0, at most 1")
+        for name in ("label_smoothing", "rescale", "ema"):
             value = getattr(self, name)
             self._check(name, is_number(value) and 0 <= value < 1, "a number from 0 to below 1")
-        self._check("rotate", is_number(self.rotate) and 0 <= self.rotate <= 180,
-                    "a number from 0 to 180")
+        for name, largest in LARGEST.items():
+            value = getattr(self, name)
+            self._check(name, is_number(value) and 0 <= value <= largest,
+                        f"a number from 0 to {largest}")
 
     def _check(self, name, passed, possible):
         if not passed:
@@ -96,8 +113,16 @@ def add_options(parser):
             default=None, help=item.metadata["help"] + default)
 
 
-def from_options(options):
-    """Return the Recipe of parsed options, a dict in which None means not given."""
+def from_options(options, preset=None):
+    """Return the Recipe of parsed options, a dict in which None means not given.
+
+    preset: fields of Recipe that the options go before.
+    """
     names = {item.name for item in dataclasses.fields(Recipe)}
-    return Recipe(**{name: value for name, value in options.items()
-                     if name in names and value is not None})
+    given = {name: value for name, value in options.items() if name in names and value is not None}
+    return Recipe(**(preset or {}) | given)
+
+
+def names_of_options(names):
+    """Return the names of fields as options, in words."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)

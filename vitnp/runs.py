@@ -1,47 +1,86 @@
-"""The folder of a run: what lies in it, and how it is made and read."""
+"""The folder of a run: what lies in it, and how it is made, written and read."""
 
 import contextlib
+import errno
 import itertools
 import json
 import os
+import shutil
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vitnp.checkpoint import native
 from vitnp.errors import Error
-from vitnp.files import replacing
+from vitnp.files import replacing, sync
+from vitnp.model import CHECKPOINT, PREVIOUS
+from vitnp.progress import say
 from vitnp.recipe import Recipe
 
 CONFIG, METRICS, CURVES = "config.json", "metrics.jsonl", "curves.png"
 FORMAT = 1
+ROOM = 10_000_000       # bytes for everything but the checkpoints
 
 
-def create(out, data):
+def create(out, data, model, recipe, preprocess):
     """Make and return the folder of a new run: `out`, or the first free runs/DATA-001, -002, …
 
+    model, recipe, preprocess: dicts for its config.json. A folder that was not there appears with
+    this file in it, so that a run can be resumed from the moment on at which its folder is there.
     Raises Error where `out` holds something already or cannot be made.
     """
-    if out is not None:
-        folder = Path(out)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise Error(f"the folder {folder} is not empty; choose another --out, "
-                            "or leave it out for a new one")
-        except OSError as error:
-            raise Error(f"the folder {folder} cannot be made: {error.strerror}; "
-                        "choose another --out") from None
-        return folder
-    runs = Path("runs")
+    content = (model, recipe, preprocess)
+    if out is None:
+        with refusing("no folder can be made in runs", "choose another place with --out"):
+            return place(Path("runs"), content, (f"{data}-{i:03}" for i in itertools.count(1)))
+    folder = Path(out)
+    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
+        if not os.path.isdir(folder):
+            return place(folder.parent, content, [folder.name])
+        if any(folder.iterdir()):
+            raise Error(f"the folder {folder} is not empty; choose another --out, "
+                        "or leave it out for a new one")
+        write_config(folder, *content)
+    return folder
+
+
+@contextlib.contextmanager
+def refusing(sentence, cure):
+    """Turn an OSError into an Error: the sentence, the reason and the cure."""
     try:
-        runs.mkdir(exist_ok=True)
-        for number in itertools.count(1):
-            folder = runs / f"{data}-{number:03}"
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                return folder
+        yield
     except OSError as error:
-        raise Error(f"no folder can be made in {runs}: {error.strerror}; "
-                    "choose another place with --out") from None
+        raise Error(f"{sentence}: {error.strerror}; {cure}") from None
+
+
+def place(above, content, names):
+    """Make a folder with its config.json under the first name that is free, in the folder above."""
+    above.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=".new-run-", dir=above))
+    try:
+        made.chmod(0o777 & ~current_umask())        # mkdtemp makes it for the owner alone
+        write_config(made, *content)
+        for name in names:
+            if os.path.lexists(above / name):
+                continue
+            try:
+                os.rename(made, above / name)
+            except OSError:
+                if os.path.lexists(above / name):       # another process was quicker
+                    continue
+                raise
+            sync(above)
+            return above / name
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def current_umask():
+    """Return the process' umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_config(folder, model, recipe, preprocess):
@@ -86,13 +125,39 @@ def installed_version():
 
 
 def append_metrics(folder, record):
-    """Add one line to metrics.jsonl, in one write."""
+    """Add one line to metrics.jsonl, in one write, or leave the file as it was."""
     path = Path(folder) / METRICS
+    line = (json.dumps(record) + "\n").encode()
     try:
-        with open(path, "a") as file:
-            file.write(json.dumps(record) + "\n")
+        with open(path, "ab", buffering=0) as file:
+            length = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(line) == len(line):
+                    return
+                reason = "the disk is full"
+            except OSError as error:
+                reason = error.strerror
+            file.truncate(length)
     except OSError as error:
-        raise Error(f"{path} cannot be written: {error.strerror}") from None
+        reason = error.strerror
+    raise Error(f"{path} cannot be written: {reason}")
+
+
+def metrics_length(folder):
+    """Return the number of bytes in metrics.jsonl."""
+    path = Path(folder) / METRICS
+    return path.stat().st_size if path.exists() else 0
+
+
+def cut_metrics(folder, length):
+    """Cut metrics.jsonl to the length that it had when the checkpoint was written."""
+    path = Path(folder) / METRICS
+    found = metrics_length(folder)
+    if found < length:
+        say(f"{path} has lost {length - found} bytes since the checkpoint; the run goes on with "
+            "what is left")
+    elif found > length:
+        os.truncate(path, length)
 
 
 def read_metrics(folder):
@@ -104,3 +169,65 @@ def read_metrics(folder):
         raise Error(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise Error(f"{path} is damaged: a line of it is no JSON") from None
+
+
+def check_room(folder, size):
+    """Raise Error unless the disk has room for what a run with checkpoints of `size` bytes keeps.
+
+    That is the last checkpoint, the one before, the next while it is written, and the best.
+    """
+    needed, free = 4 * size + ROOM, shutil.disk_usage(folder).free
+    if free < needed:
+        raise Error(f"the run needs up to {needed / 1e6:,.0f} MB in {folder}, but only "
+                    f"{free / 1e6:,.0f} MB are free there; make room, or choose another --out")
+
+
+def save_checkpoint(folder, tensors, facts):
+    """Write the last checkpoint; the one before it is kept as `previous`."""
+    folder = Path(folder)
+    native.save(folder / CHECKPOINT, tensors, facts, previous=folder / PREVIOUS)
+
+
+def last_checkpoint(folder):
+    """Return (tensors, facts, path) of the last whole checkpoint, or None where there is none yet.
+
+    A damaged one is reported, and the one before it is taken. Raises Error where all are damaged.
+    """
+    paths = [path for path in (Path(folder) / CHECKPOINT, Path(folder) / PREVIOUS) if path.exists()]
+    for path in paths:
+        try:
+            return *native.load(path), path
+        except Error as error:
+            say(f"{error}")
+    if paths:
+        raise Error(f"no checkpoint in {folder} is whole; the run cannot go on, train anew")
+    return None
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keep other processes from training in this folder; Error where one is at it.
+
+    The lock is the system's and ends with the process, however it ends.
+    """
+    try:
+        import fcntl
+    except ImportError:         # not on Windows
+        yield
+        return
+    with open(Path(folder) / CONFIG) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Error(f"another process is training in {folder}; wait for it, "
+                        "or stop it first") from None
+        yield
+
+
+def remove_litter(folder):
+    """Remove what a killed process was about to write."""
+    for path in Path(folder).glob(".*.safetensors.*"):
+        path.unlink(missing_ok=True)
+    for name in (CONFIG, METRICS, CURVES):
+        for path in Path(folder).glob(f".{name}.*"):
+            path.unlink(missing_ok=True)

@@ -1,32 +1,74 @@
 """Train a Vision Transformer.
 
-    python -m vitnp.train [--data NAME --data-dir DIR] [--model tiny/4] [--epochs 120] …
+    python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
+    python -m vitnp.train --resume RUN
 
 Without options: a small ViT on 8 x 8 digits, in under a minute on two cores. A run goes to the
-first free folder of runs/, whose name is the last line printed.
+first free folder of runs/, whose name is the last line printed. Ctrl-C and SIGTERM finish the
+step and save; --resume goes on from there, or from the last checkpoint of a run that was killed.
 """
 
 import argparse
 
-from vitnp import command, recipe
+from vitnp import command, presets, recipe
+from vitnp.errors import Error
+
+MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 
 
 def main(arguments):
     """Train as the options say, and print the results and the run's folder."""
     parser = command.Parser(prog="python -m vitnp.train", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", metavar="NAME",
+                        help=f"measured recipe, which options may change: {presets.described()}")
     recipe.add_options(parser)
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
+    parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
+                        f"{recipe.names_of_options(MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
+    preset = presets.find(options.pop("preset"))
+    folder = options.pop("resume")
+    return resume(folder, preset, options) if folder else start(preset, options)
 
+
+def start(preset, options):
+    """Train a new run."""
     from vitnp import lanes, training
 
+    wanted = recipe.from_options(options, preset)
     lanes.prepare_process()
-    folder, _, score = training.train(recipe.from_options(options), options["out"])
-    print(f"test accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
-          f"{score.confusion.sum():,} images")
-    print(folder)
+    folder, _, score = training.train(wanted, options["out"])
+    report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
+
+
+def resume(folder, preset, options):
+    """Go on with a run, or say that it is finished."""
+    given = {name: value for name, value in options.items() if value is not None}
+    others = preset or set(given) - set(MAY_CHANGE)
+    if others:
+        raise Error("a run goes on with its own recipe: with --resume only "
+                    f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
+                    f"{recipe.names_of_options(sorted(others))}")
+    from vitnp import lanes, training
+    from vitnp.progress import say
+
+    record = training.result_of(folder)
+    if record:
+        say(f"{folder} is finished; to train further, start another run")
+        report(folder, record["test_loss"], record["test_accuracy"], record["test_images"])
+        return 0
+    lanes.prepare_process()
+    folder, _, score = training.resume(folder, given)
+    report(folder, score.loss, score.accuracy, score.confusion.sum())
+    return 0
+
+
+def report(folder, loss, accuracy, images):
+    """Print the test's result, and last the folder."""
+    print(f"test accuracy {100 * accuracy:.2f} %, loss {loss:.4f}, {images:,} images")
+    print(folder)
 
 
 if __name__ == "__main__":

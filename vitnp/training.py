@@ -4,77 +4,127 @@ import contextlib
 import dataclasses
 import math
 import time
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-from vitnp import data, evaluation, figures, lanes, optim, params, progress, runs, vit
-from vitnp.backend import get_xp, pick_device, to_device
+from vitnp import data, evaluation, figures, lanes, model, params, progress, runs, steps, vit
+from vitnp.backend import get_xp, pick_device
 from vitnp.checkpoint import native
-from vitnp.data import augment
+from vitnp.data import Dataset
+from vitnp.data.augment import augmented
+from vitnp.data.batches import ahead
 from vitnp.errors import Error
 from vitnp.layers import textbook
-from vitnp.model import CHECKPOINT, Model, host_tensors
+from vitnp.model import Model
 from vitnp.randomness import generator
+from vitnp.recipe import Recipe
+from vitnp.stopping import Stopped, stop_signals
 
 READ_EVERY = 20     # steps between two looks at the loss: each look waits for a GPU
+SAVE_SECONDS = 300  # between two checkpoints within a long epoch
+
+
+@dataclass(frozen=True)
+class Run:
+    """What stays the same while a run trains; its models are views of the state's buffers."""
+
+    recipe: Recipe
+    dataset: Dataset
+    training: np.ndarray        # which of the training images are trained on
+    validation: np.ndarray      # and which are held out
+    trained: Model
+    averaged: Model             # with the moving average of the weights, if there is one
+    folder: Path | None = None
+
+    @property
+    def steps(self):
+        """The number of steps in an epoch."""
+        return math.ceil(len(self.training) / self.recipe.batch_size)
 
 
 @dataclass
-class State:
-    """What a step changes: flat buffers on the device, and the number of steps taken."""
+class Sums:
+    """Sums over the images and steps of the running epoch; a GPU's are not waited for."""
 
-    params: object
-    gradients: object
-    moment1: object
-    moment2: object
-    step: int = 0
+    loss: object = 0.0
+    right: object = 0
+    norm: object = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    waiting: float = 0.0        # seconds in which the step had no batch yet
 
 
-def start(config, seed, xp):
-    """Return the State before the first step; the weights are drawn on the host."""
-    flat = to_device(vit.init(config, generator(seed, "init")), xp)
-    return State(flat, *(xp.zeros_like(flat) for _ in range(3)))
+@dataclass
+class Standing:
+    """How far a run is, besides its state: what a checkpoint tells in words."""
+
+    sums: Sums = field(default_factory=Sums)
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    finished: bool = False
 
 
 def train(recipe, out=None, ops=textbook):
     """Train as the recipe says and return (run folder, Model, test Score).
 
-    Every epoch ends with a look at the validation part, a line in metrics.jsonl and a checkpoint;
-    the test part is used once, at the end. Raises Error for what cannot be trained, before the
-    folder is made, and for a loss that is no longer a number.
+    Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
+    the best of them, and the test part is used once, at the end, on that one. Raises Error for what
+    cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
-    dataset = data.load(recipe.data, recipe.data_dir)
+    run, state = prepare(recipe, ops)
+    facts = (run.trained.config, run.recipe, run.trained.preprocess)
+    folder = runs.create(out, recipe.data, *map(dataclasses.asdict, facts))
+    with runs.locked(folder):
+        return fit(replace(run, folder=folder), state, Standing())
+
+
+def resume(folder, changes=None, ops=textbook):
+    """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
+
+    changes: fields of the recipe that have no influence on the result (see recipe.py), such as
+    threads. Raises Error where the folder is no run's, or none of its checkpoints is whole.
+    """
+    folder = Path(folder)
+    recipe = replace(runs.read_recipe(folder), **(changes or {}))
+    with runs.locked(folder):
+        runs.remove_litter(folder)
+        run, state = prepare(recipe, ops)
+        run, standing, length = replace(run, folder=folder), Standing(), 0
+        last = runs.last_checkpoint(folder)
+        if last:
+            tensors, facts, path = last
+            steps.restore(state, tensors, run.trained.config, path)
+            standing, state.step, length = read_standing(facts, path)
+        runs.cut_metrics(folder, length)
+        progress.say(f"{folder} goes on after step {state.step:,}")
+        return fit(run, state, standing)
+
+
+def result_of(folder):
+    """Return the record of the test in the metrics of a run, or None where it is not finished."""
+    last = runs.last_checkpoint(folder)
+    if last and read_standing(*last[1:])[0].finished:
+        return runs.read_metrics(folder)[-1]
+    return None
+
+
+def prepare(recipe, ops):
+    """Return the Run, as yet without a folder, and the State before its first step."""
+    dataset = data.load(recipe.data, recipe.data_dir, recipe.image_size,
+                        recipe.workers or lanes.cores())
     config, preprocess = recipe.configure(dataset)
     xp = pick_device(recipe.device)
     recipe = with_micro_batch(recipe, config, xp)
     training, validation = data.split_validation(dataset.train_labels)
-    images, labels = dataset.train_images, dataset.train_labels
-    state = start(config, recipe.seed, xp)
-    shapes = vit.shapes(config)
+    state, shapes = steps.start(config, recipe, xp), vit.shapes(config)
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
-    folder = runs.create(out, recipe.data)
-    runs.write_config(folder, *map(dataclasses.asdict, (config, recipe, preprocess)))
-    progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
-                 f"{len(training):,} images to train on, {len(validation):,} to validate, "
-                 f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
-    with (contextlib.closing(progress.choose(recipe.epochs, len(training))) as shown,
-          np.errstate(over="ignore", invalid="ignore")):        # check_finite says it better
-        for epoch in range(recipe.epochs):
-            record = train_epoch(state, trained, images, labels, training, recipe, epoch, shown)
-            score = evaluation.score(trained, images[validation], labels[validation])
-            check_finite(score.loss, state.step, record["learning_rate"])
-            record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy}
-            shown.epoch(record)
-            runs.append_metrics(folder, record)
-            save(folder, state, trained)
-    score = evaluation.score(trained, dataset.test_images, dataset.test_labels)
-    runs.append_metrics(folder, {"test_loss": score.loss, "test_accuracy": score.accuracy})
-    title = f"{recipe.model} on {recipe.data}"
-    figures.curves(runs.read_metrics(folder), folder / runs.CURVES, title)
-    return folder, trained, score
+    averaged = trained
+    if recipe.ema:
+        averaged = replace(trained, params=params.views(state.average, shapes))
+    return Run(recipe, dataset, training, validation, trained, averaged), state
 
 
 def with_micro_batch(recipe, config, xp):
@@ -82,96 +132,167 @@ def with_micro_batch(recipe, config, xp):
     if recipe.micro_batch or xp is not np:
         return recipe
     size = lanes.micro_batch_size(config, recipe.batch_size)
-    return dataclasses.replace(recipe, micro_batch=size)
+    return replace(recipe, micro_batch=size)
 
 
-def train_epoch(state, trained, images, labels, training, recipe, epoch, shown):
-    """Take one step for each batch of one epoch, and return the epoch's record."""
-    began = time.perf_counter()
-    order = training[generator(recipe.seed, "order", epoch).permutation(len(training))]
-    steps = math.ceil(len(order) / recipe.batch_size)
-    loss = right = seen = reported = 0
-    for i in range(steps):
+def fit(run, state, standing):
+    """Train from the state on to the end of the run; see train."""
+    recipe, dataset, folder = run.recipe, run.dataset, run.folder
+    progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
+                 f"{len(run.training):,} images to train on, {len(run.validation):,} to validate, "
+                 f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
+    if state.step == 0:
+        runs.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
+        save(run, state, standing)          # finds a disk that is full before an hour is spent
+    shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
+    with contextlib.closing(shown), stop_signals() as wish, np.errstate(over="ignore",
+                                                                        invalid="ignore"):
+        while state.step < recipe.epochs * run.steps and not out_of_patience(run, state, standing):
+            train_epoch(run, state, standing, shown, wish)
+            finish_epoch(run, state, standing, shown)
+            grant(wish, run, state)
+    return finish(run, state, standing)
+
+
+def train_epoch(run, state, standing, shown, wish):
+    """Take the steps that are left of an epoch; a wish to stop is granted after the running one."""
+    recipe, sums, xp = run.recipe, standing.sums, get_xp(state.params)
+    images, labels = run.dataset.train_images, run.dataset.train_labels
+    classes = run.trained.config.classes
+    epoch, done = divmod(state.step, run.steps)
+    order = run.training[generator(recipe.seed, "order", epoch).permutation(len(run.training))]
+
+    def prepare_batch(i):
         batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-        pictures = augmented(images[batch], recipe, generator(recipe.seed, "augment", epoch, i))
-        losses, hits, rate = train_step(state, trained, pictures, labels[batch], recipe, steps)
-        loss, right, seen = loss + losses.sum(), right + hits.sum(), seen + len(batch)
-        if i % READ_EVERY == READ_EVERY - 1 or i == steps - 1:
-            mean_loss, accuracy = float(loss) / seen, float(right) / seen
-            check_finite(mean_loss, state.step, rate)
-            shown.step(seen - reported, mean_loss, accuracy, rate)
-            reported = seen
-    seconds = time.perf_counter() - began
-    return {"epoch": epoch + 1, "step": state.step, "learning_rate": rate, "train_loss": mean_loss,
-            "train_accuracy": accuracy, "seconds": seconds, "images_per_second": seen / seconds}
+        rng = generator(recipe.seed, "augment", epoch, i)
+        return augmented(images[batch], labels[batch], classes, recipe, rng)
+
+    saved, reported = time.monotonic(), sums.seen
+    with contextlib.closing(ahead(prepare_batch, range(done, run.steps))) as batches:
+        for i in range(done, run.steps):
+            began = time.perf_counter()
+            pictures, targets = next(batches)
+            sums.waiting += time.perf_counter() - began
+            try:
+                losses, hits, norm, rate = steps.train_step(state, run.trained, pictures, targets,
+                                                            recipe, run.steps)
+                sums.loss = sums.loss + losses.sum(dtype=xp.float64)
+                sums.norm = sums.norm + norm.astype(xp.float64)
+                sums.right, sums.seen = sums.right + hits.sum(), sums.seen + len(pictures)
+                if i % READ_EVERY == READ_EVERY - 1 or i == run.steps - 1 or wish.signal:
+                    steps.check_failed(state)
+                    shown.step(sums.seen - reported, float(sums.loss) / sums.seen,
+                               float(sums.right) / sums.seen, rate,
+                               sums.waiting / (sums.seconds + time.perf_counter() - began))
+                    reported = sums.seen
+            except steps.NotFinite:
+                stop_failed(run, state, standing, prepare_batch)
+            sums.seconds += time.perf_counter() - began
+            if i == run.steps - 1:
+                return                          # finish_epoch saves, with the epoch's record
+            if wish.signal or time.monotonic() - saved > SAVE_SECONDS:
+                save(run, state, standing)
+                saved = time.monotonic()
+            grant(wish, run, state)
 
 
-def augmented(images, recipe, rng):
-    """Return uint8 images (B, height, width, C) changed at random as the recipe says."""
-    if recipe.rotate or recipe.rescale:
-        images = augment.random_affine(images, recipe.rotate, recipe.rescale, rng)
-    if recipe.crop_padding:
-        images = augment.random_crop(images, recipe.crop_padding, rng)
-    return images
+def grant(wish, run, state):
+    """Raise Stopped where a signal came, after all is saved."""
+    if wish.signal:
+        raise Stopped(f"stopped after step {state.step:,}; to go on: python -m vitnp.train "
+                      f"--resume {run.folder}", wish.signal)
 
 
-def train_step(state, trained, images, labels, recipe, steps_per_epoch):
-    """Take one step on uint8 images (B, height, width, C) with labels (B,), in place.
-
-    Returns losses (B,) and right answers (B,), on the device and not waited for, and the rate used.
-    """
-    config, xp = trained.config, get_xp(state.params)
-    images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
-    labels = to_device(labels, xp)
-    shapes = vit.shapes(config)
-    draw = None
-    if config.dropout or config.attention_dropout or config.stochastic_depth:
-        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
-    losses, logits = lanes.loss_and_gradients(
-        images, labels, trained.params, params.views(state.gradients, shapes), config,
-        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads)
-    warmup_epochs = min(recipe.warmup_epochs, recipe.epochs / 2)
-    rate = optim.schedule(state.step, recipe.learning_rate, round(warmup_epochs * steps_per_epoch),
-                          recipe.epochs * steps_per_epoch)
-    update(state, groups(shapes, recipe.weight_decay), rate, recipe.clip_norm, trained.threads)
-    return losses, logits.argmax(axis=1) == labels, rate
+def stop_failed(run, state, standing, prepare_batch):
+    """Save the state before a step that was not finite, and raise the Error that describes it."""
+    images, targets = prepare_batch(state.step % run.steps)
+    error = steps.failure(state, run.trained, images, targets, run.recipe, run.steps)
+    if not math.isfinite(float(standing.sums.loss)):
+        standing = replace(standing, sums=Sums())       # on a GPU the sums went on meanwhile
+    save(run, state, standing)
+    raise error
 
 
-def update(state, groups, rate, clip_norm, threads=1):
-    """Clip the gradients (clip_norm 0: not at all) and take one step of AdamW, in place."""
-    norm = optim.global_norm(state.gradients) if clip_norm else None
-    state.step += 1
-
-    def work(share):
-        for part, _, _ in share:
-            if clip_norm:
-                optim.clip_by_global_norm(state.gradients[part], norm, clip_norm)
-        optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
-                    share)
-
-    lanes.in_shares(work, state.params, groups, threads)
-
-
-def check_finite(loss, step, rate):
-    """Raise Error where a loss is no longer a number."""
-    if not math.isfinite(loss):
-        raise Error(f"the loss is {loss} at step {step}, with the learning rate {rate:.2e}; try a "
-                    "smaller --learning-rate or a longer --warmup-epochs (the checkpoint of the "
-                    "last good epoch, if there was one, is kept)")
-
-
-def groups(shapes, weight_decay):
-    """Return the optimiser's groups: the decayed tensors, which come first, and the others."""
-    places = params.slices(shapes)
-    decayed = max(place.stop for path, place in places.items() if vit.is_decayed(path))
-    total = max(place.stop for place in places.values())
-    return [(slice(0, decayed), 1.0, weight_decay), (slice(decayed, total), 1.0, 0.0)]
+def finish_epoch(run, state, standing, shown):
+    """Validate where it is time to, write the epoch's record, the best weights and a checkpoint."""
+    recipe, sums = run.recipe, standing.sums
+    epoch = state.step // run.steps
+    record = {"epoch": epoch, "step": state.step,
+              "learning_rate": steps.learning_rate(state.step - 1, recipe, run.steps),
+              "gradient_norm": float(sums.norm) / run.steps,
+              "train_loss": float(sums.loss) / sums.seen,
+              "train_accuracy": float(sums.right) / sums.seen,
+              "seconds": sums.seconds, "images_per_second": sums.seen / sums.seconds,
+              "waiting": sums.waiting / sums.seconds}
+    standing.sums = Sums()
+    if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
+        began = time.perf_counter()
+        score = evaluation.score(run.averaged, run.dataset.train_images,
+                                 run.dataset.train_labels, run.validation)
+        record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy,
+                   "validation_seconds": time.perf_counter() - began}
+        if score.accuracy >= standing.best_accuracy:    # of two equal ones the later
+            standing.best_accuracy, standing.best_epoch = score.accuracy, epoch
+            save_best(run, state, standing)
+    shown.epoch(record)
+    guard(run, runs.append_metrics, run.folder, record)
+    save(run, state, standing)
 
 
-def save(folder, state, trained):
-    """Write the run's checkpoint: weights, moments and step."""
-    shapes = vit.shapes(trained.config)
-    tensors = host_tensors(trained.params)
-    for name in ("moment1", "moment2"):
-        tensors |= host_tensors(params.views(getattr(state, name), shapes), name)
-    native.save(folder / CHECKPOINT, tensors, trained.facts() | {"step": state.step})
+def out_of_patience(run, state, standing):
+    """Tell whether the last `patience` looks at the validation part brought nothing better."""
+    looks = (state.step // run.steps - standing.best_epoch) // run.recipe.evaluate_every
+    return bool(run.recipe.patience and standing.best_epoch and looks >= run.recipe.patience)
+
+
+def finish(run, state, standing):
+    """Test the best weights, draw the curves and mark the run as finished; see train."""
+    best = replace(model.load(run.folder, "best").to(run.recipe.device), ops=run.trained.ops,
+                   threads=run.trained.threads)
+    score = evaluation.score(best, run.dataset.test_images, run.dataset.test_labels)
+    record = {"test_loss": score.loss, "test_accuracy": score.accuracy,
+              "test_images": int(score.confusion.sum()), "best_epoch": standing.best_epoch}
+    guard(run, runs.append_metrics, run.folder, record)
+    title = f"{run.recipe.model} on {run.recipe.data}"
+    figures.curves(runs.read_metrics(run.folder), run.folder / runs.CURVES, title)
+    standing.finished = True
+    save(run, state, standing)
+    return run.folder, best, score
+
+
+def save(run, state, standing):
+    """Write the run's checkpoint: weights, moments, average, step and standing."""
+    sums = {name: float(number) for name, number in vars(standing.sums).items()}
+    facts = run.trained.facts() | {"step": state.step, "standing": vars(standing) | {"sums": sums},
+                                   "metrics_length": runs.metrics_length(run.folder)}
+    tensors = steps.checkpoint_tensors(state, run.trained.config)
+    guard(run, runs.save_checkpoint, run.folder, tensors, facts)
+
+
+def save_best(run, state, standing):
+    """Write the weights that did best on the validation part, without moments."""
+    tensors = steps.checkpoint_tensors(state, run.trained.config)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("moment")}
+    facts = run.trained.facts() | {"step": state.step, "epoch": standing.best_epoch,
+                                   "validation_accuracy": standing.best_accuracy}
+    guard(run, native.save, run.folder / model.BEST, kept, facts)
+
+
+def guard(run, write, *arguments):
+    """Call write(*arguments); where it raises Error, say how the run can go on."""
+    try:
+        write(*arguments)
+    except Error as error:
+        raise Error(f"{error}; the last checkpoint is whole: mend that, then python -m vitnp.train "
+                    f"--resume {run.folder}") from None
+
+
+def read_standing(facts, path):
+    """Return Standing, step and length of the metrics from a checkpoint's facts, or raise Error."""
+    try:
+        found = dict(facts["standing"])
+        sums = Sums(**found["sums"])
+        standing = Standing(**found | {"sums": replace(sums, seen=int(sums.seen))})
+        return standing, facts["step"], facts["metrics_length"]
+    except (KeyError, TypeError):
+        raise Error(f"{path} is no checkpoint that a run can go on from") from None

@@ -1,8 +1,8 @@
 """vitnp's own checkpoints: safetensors, with everything else as one JSON in the metadata.
 
-Tensors are named "params/…", "moment1/…", "moment2/…" with the paths of `vit.shapes`. The JSON,
-under the metadata key "vitnp", holds "format" (1), the configuration, the preprocessing, class
-names, the step, and "sha256": over the tensors, by name, and the rest of the JSON.
+Tensors are named "params/…", "ema/…", "moment1/…", "moment2/…", with the paths of `vit.shapes`.
+The JSON, under the metadata key "vitnp", holds "format" (1), the configuration, the preprocessing,
+class names, the step, and "sha256": over the tensors, by name, and the rest of the JSON.
 """
 
 import hashlib
@@ -17,10 +17,11 @@ from vitnp.files import replacing
 FORMAT = 1
 
 
-def save(path, tensors, facts):
+def save(path, tensors, facts, previous=None):
     """Write tensors, a dict name → NumPy array, and facts, a dict that JSON can hold.
 
-    The file is written aside, synced and renamed. Raises Error where that is impossible.
+    The file is written aside, synced and renamed; `previous` is the path that the old one gets.
+    Raises Error where that is impossible.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -28,7 +29,7 @@ def save(path, tensors, facts):
     tensors = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     facts = {"format": FORMAT} | facts
     facts["sha256"] = checksum(tensors, facts)
-    with replacing(path) as aside:
+    with replacing(path, previous) as aside:
         aside.touch()
         mode = aside.stat().st_mode     # save_file lets the owner alone read its files
         try:

@@ -1,45 +1,30 @@
-"""Augmentation of whole batches, on the host."""
+"""What a recipe does to a batch of training images."""
 
-import numpy as np
+from vitnp.data import geometry, mixing
+from vitnp.data.randaugment import randaugment
 
 
-def random_crop(images, padding, rng):
-    """Return images moved by up to `padding` pixels, what comes in from outside being 0.
+def augmented(images, labels, classes, recipe, rng):
+    """Return uint8 images (B, height, width, C) changed at random, and their targets.
 
-    images: (B, height, width, C), any type; rng: a NumPy Generator, two draws an image.
+    The targets are the labels (B,), or probabilities (B, K) where images are mixed: with mixup and
+    cutmix both asked for, each batch takes one of them. recipe: a Recipe; rng: a NumPy Generator.
     """
-    B, height, width, _ = images.shape
-    margin = (padding, padding)
-    padded = np.pad(images, ((0, 0), margin, margin, (0, 0)))
-    top, left = rng.integers(0, 2 * padding + 1, (2, B))
-    rows = top[:, None] + np.arange(height)                     # (B, height)
-    columns = left[:, None] + np.arange(width)                  # (B, width)
-    image = np.arange(B)[:, None, None]
-    return padded[image, rows[:, :, None], columns[:, None, :]]     # (B, height, width, C)
-
-
-def random_affine(images, degrees, scale, rng):
-    """Return images turned and scaled at random about their centre, what comes in being 0.
-
-    Each output pixel is the mean of the four pixels around the place that it comes from, weighted
-    by nearness (bilinear). Turned by up to ± degrees; each axis scaled by 1 ± scale.
-
-    images: (B, height, width, C) uint8; rng: a NumPy Generator, three draws an image.
-    """
-    B, height, width, _ = images.shape
-    angle = np.radians(rng.uniform(-degrees, degrees, (B, 1, 1)))
-    down, across = rng.uniform(1.0 - scale, 1.0 + scale, (2, B, 1, 1))
-    y = np.arange(height)[:, None] - (height - 1) / 2           # from the centre
-    x = np.arange(width)[None] - (width - 1) / 2
-    row = (np.cos(angle) * y - np.sin(angle) * x) * down + (height - 1) / 2     # (B, height, width)
-    column = (np.sin(angle) * y + np.cos(angle) * x) * across + (width - 1) / 2
-    top, left = np.floor(row).astype(int), np.floor(column).astype(int)
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    image = np.arange(B)[:, None, None]
-    result = np.zeros(images.shape)
-    for i in (0, 1):
-        for j in (0, 1):
-            weight = (1 - abs(row - top - i)) * (1 - abs(column - left - j))
-            place = np.clip(top + i + 1, 0, height + 1), np.clip(left + j + 1, 0, width + 1)
-            result += weight[..., None] * padded[image, *place]
-    return np.round(result).astype(images.dtype)
+    if recipe.resized_crop < 1:
+        images = geometry.random_resized_crop(images, recipe.resized_crop, rng)
+    if recipe.rotate or recipe.rescale:
+        images = geometry.random_affine(images, recipe.rotate, recipe.rescale, rng)
+    if recipe.crop_padding:
+        images = geometry.random_crop(images, recipe.crop_padding, rng)
+    if recipe.flip:
+        images = geometry.random_flip(images, rng, recipe.flip)
+    if recipe.randaugment:
+        images = randaugment(images, recipe.randaugment, recipe.magnitude, rng)
+    if recipe.erase:
+        images = mixing.random_erase(images, recipe.erase, rng)
+    if not (recipe.mixup or recipe.cutmix):
+        return images, labels
+    targets = mixing.one_hot(labels, classes)                       # (B, K)
+    if recipe.mixup and (not recipe.cutmix or rng.random() < 0.5):
+        return mixing.mixup(images, targets, recipe.mixup, rng)
+    return mixing.cutmix(images, targets, recipe.cutmix, rng)

@@ -12,8 +12,8 @@ from vitnp.randomness import generator
 class Dataset:
     """Labelled images in a training and a test part, whatever files they came from.
 
-    Images are uint8 (count, height, width, channels), labels int64 (count,), counted from 0 in the
-    order of class_names.
+    Images are uint8 (count, height, width, channels), or read like such an array (Pictures);
+    labels are int64 (count,), counted from 0 in the order of class_names.
     """
 
     name: str
@@ -41,6 +41,23 @@ def check_part(images, labels, class_names, images_source, labels_source):
         raise Error(f"{labels_source} has the label {int(labels[position])} at position "
                     f"{position}, but the labels of {len(class_names)} classes are "
                     f"0 to {len(class_names) - 1}")
+
+
+def check_class_names(names, source):
+    """Raise Error unless there are two names or more, all different and fit to be printed.
+
+    source: the file or folder that they came from, for the message.
+    """
+    if len(names) < 2:
+        raise Error(f"{source} names {len(names)} class{'' if len(names) == 1 else 'es'}, but at "
+                    "least two are needed")
+    for position, name in enumerate(names):
+        if not name.strip() or not name.isprintable():
+            raise Error(f"{source} has the class name {name!a} at position {position}; a name is "
+                        "printable text in one line")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Error(f"{source} names the class {twice!a} twice")
 
 
 def split_validation(labels, fraction=0.1, seed=0):

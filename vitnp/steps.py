@@ -1,0 +1,161 @@
+"""One step of training: what it changes, and what it refuses to change."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from vitnp import lanes, optim, params, vit
+from vitnp.backend import get_xp, to_device, to_host
+from vitnp.errors import Error
+from vitnp.model import host_tensors, take
+from vitnp.randomness import generator
+
+
+@dataclass
+class State:
+    """What a step changes: flat buffers on the device, and the number of steps taken.
+
+    average: the moving average of the weights, or None. failed: on a GPU, the number of the step
+    that was not taken, nor any after it, because a value was not finite; 0 while all is well.
+    """
+
+    params: object
+    gradients: object
+    moment1: object
+    moment2: object
+    average: object = None
+    step: int = 0
+    failed: object = 0
+
+    def buffers(self):
+        """Return the flat buffers that continue from step to step, by their name in checkpoints."""
+        named = {"params": self.params, "moment1": self.moment1, "moment2": self.moment2}
+        return named if self.average is None else named | {"ema": self.average}
+
+
+class NotFinite(Exception):
+    """A loss or gradient was not finite; the state is that of before the step."""
+
+
+def start(config, recipe, xp):
+    """Return the State before the first step; the weights are drawn on the host."""
+    flat = to_device(vit.init(config, generator(recipe.seed, "init")), xp)
+    average = flat.copy() if recipe.ema else None
+    return State(flat, *(xp.zeros_like(flat) for _ in range(3)), average)
+
+
+def checkpoint_tensors(state, config):
+    """Return what a checkpoint holds of a state, a dict name → NumPy array."""
+    shapes, tensors = vit.shapes(config), {}
+    for name, buffer in state.buffers().items():
+        tensors |= host_tensors(params.views(buffer, shapes), name)
+    return tensors
+
+
+def restore(state, tensors, config, path):
+    """Copy the tensors of a checkpoint into a state; `path` is for the message of an Error."""
+    xp = get_xp(state.params)
+    for name, buffer in state.buffers().items():
+        tree = params.views(buffer, vit.shapes(config))
+        found = params.flatten(take(tensors, name, config, path))
+        for place, array in params.flatten(tree).items():
+            array[...] = to_device(found[place], xp)
+
+
+def train_step(state, trained, images, targets, recipe, steps_per_epoch):
+    """Take one step on uint8 images (B, height, width, C), in place.
+
+    targets: classes (B,) or probabilities (B, K). Returns losses (B,), right answers (B,), the
+    gradients' norm, and the rate used; the first three on the device and not waited for.
+    Raises NotFinite, on a CPU, before anything is changed; on a GPU see State.
+    """
+    xp = get_xp(state.params)
+    losses, hits = compute_gradients(state, trained, images, targets, recipe)
+    norm = optim.global_norm(state.gradients)
+    rate = learning_rate(state.step, recipe, steps_per_epoch)
+    finite = xp.isfinite(norm + losses.sum())
+    if xp is np and not finite:
+        raise NotFinite
+    before = {} if xp is np else {name: old.copy() for name, old in state.buffers().items()}
+    update(state, groups(vit.shapes(trained.config), recipe.weight_decay), rate, norm, recipe,
+           trained.threads)
+    if before:
+        finite = finite & (xp.asarray(state.failed) == 0)
+        for name, buffer in state.buffers().items():
+            buffer[...] = xp.where(finite, buffer, before[name])
+        still = xp.where(xp.asarray(state.failed) == 0, state.step, state.failed)
+        state.failed = xp.where(finite, 0, still)
+    return losses, hits, norm, rate
+
+
+def compute_gradients(state, trained, images, targets, recipe):
+    """Write a batch's gradients to the state, and return losses (B,) and right answers (B,)."""
+    config, xp = trained.config, get_xp(state.params)
+    images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
+    targets = to_device(targets, xp)
+    draw = None
+    if config.dropout or config.attention_dropout or config.stochastic_depth:
+        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
+    losses, logits = lanes.loss_and_gradients(
+        images, targets, trained.params, params.views(state.gradients, vit.shapes(config)), config,
+        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads)
+    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
+    return losses, logits.argmax(axis=1) == labels
+
+
+def learning_rate(step, recipe, steps_per_epoch):
+    """Return the learning rate of a step, counted from 0."""
+    warmup_epochs = min(recipe.warmup_epochs, recipe.epochs / 2)
+    return optim.schedule(step, recipe.learning_rate, round(warmup_epochs * steps_per_epoch),
+                          recipe.epochs * steps_per_epoch)
+
+
+def update(state, groups, rate, norm, recipe, threads=1):
+    """Clip the gradients of length `norm`, take one step of AdamW and average, in place."""
+    state.step += 1
+    # The first steps are forgotten sooner: the average would else stay near the initial weights
+    decay = min(recipe.ema, state.step / (state.step + 9))
+
+    def work(share):
+        for part, _, _ in share:
+            if recipe.clip_norm:
+                optim.clip_by_global_norm(state.gradients[part], norm, recipe.clip_norm)
+        optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
+                    share)
+        if recipe.ema:
+            optim.average(state.average, state.params, decay, share)
+
+    lanes.in_shares(work, state.params, groups, threads)
+
+
+def groups(shapes, weight_decay):
+    """Return the optimiser's groups: the decayed tensors, which come first, and the others."""
+    places = params.slices(shapes)
+    decayed = max(place.stop for path, place in places.items() if vit.is_decayed(path))
+    total = max(place.stop for place in places.values())
+    return [(slice(0, decayed), 1.0, weight_decay), (slice(decayed, total), 1.0, 0.0)]
+
+
+def check_failed(state):
+    """Raise NotFinite where a step on a GPU was not finite, with the state's step before it."""
+    failed = int(state.failed)
+    if failed:
+        state.step, state.failed = failed - 1, 0
+        raise NotFinite
+
+
+def failure(state, trained, images, targets, recipe, steps_per_epoch):
+    """Return the Error for the step that was not finite, which is computed once more."""
+    losses, _ = compute_gradients(state, trained, images, targets, recipe)
+    tree = params.views(state.gradients, vit.shapes(trained.config))
+    wrong = [path for path, gradient in params.flatten(tree).items()
+             if not np.isfinite(to_host(gradient)).all()]
+    found = (f"the gradients of {len(wrong)} tensors are not finite ({', '.join(wrong[:4])}"
+             f"{', …' if len(wrong) > 4 else ''})" if wrong else "the gradients are too large")
+    loss, rate = float(losses.mean()), learning_rate(state.step, recipe, steps_per_epoch)
+    found = found if math.isfinite(loss) or wrong else "the weights are no longer of use"
+    return Error(f"step {state.step + 1} was not taken: its loss is {loss} and {found}, at the "
+                 f"learning rate {rate:.2e}; train anew with a smaller --learning-rate or a longer "
+                 "--warmup-epochs (the weights before it are in the run's checkpoint)")
