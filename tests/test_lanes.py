@@ -11,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 
-from vitnp import lanes, optim, params, training, vit
+from vitnp import lanes, optim, params, steps, vit
 from vitnp.config import ViTConfig
 from vitnp.layers import block, textbook
 from vitnp.randomness import generator
@@ -105,12 +105,12 @@ def test_lanes_keep_the_callers_treatment_of_overflow():
 def test_optimiser_gives_the_same_bits_in_one_share_or_many(monkeypatch):
     monkeypatch.setattr(optim, "PIECE", 50)
     config = ViTConfig.named("micro/4", image_size=8, channels=1, classes=10)
-    groups = training.groups(vit.shapes(config), 0.1)
+    groups = steps.groups(vit.shapes(config), 0.1)
     results = []
     for threads in (1, 2, 5, 1000):
-        state = training.start(config, 0, np)
+        state = steps.start(config, 0, np)
         state.gradients[:] = np.random.default_rng(0).standard_normal(len(state.gradients))
-        training.update(state, groups, 0.1, 1.0, threads)
+        steps.update(state, groups, 0.1, optim.global_norm(state.gradients), 1.0, threads=threads)
         results.append((state.params.tobytes(), state.moment1.tobytes(), state.step))
     assert len(set(results)) == 1
 

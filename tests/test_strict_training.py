@@ -55,7 +55,7 @@ def test_forward_and_backward_read_nothing_back(case):
 def started(recipe, xp):
     """Return (state, model) before the first step on the library xp."""
     config, preprocess = recipe.configure(data.load("digits"))
-    state = steps.start(config, recipe, xp)
+    state = steps.start(config, recipe.seed, xp, bool(recipe.ema))
     tree = params.views(state.params, vit.shapes(config))
     return state, model.Model(config, tree, preprocess)
 

@@ -12,9 +12,9 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 
 # Each part may import what stands further down, never what stands further up.
 ORDER = (
-    ("train", "evaluate", "bench"),
+    ("train", "evaluate", "visualize", "bench"),
     ("training",),
-    ("evaluation", "runs", "figures", "steps", "presets"),
+    ("evaluation", "runs", "figures", "sheets", "steps", "presets"),
     ("recipe",),
     ("model", "gradcheck", "gradcases"),
     ("lanes", "checkpoint", "preprocess"),

@@ -93,7 +93,7 @@ def test_what_a_run_leaves_behind(tmp_path):
 def prepare(recipe=QUICK, dtype=np.float64):
     """Return (state, model) before the first step, in float64 and with a head that is not zero."""
     config, preprocess = recipe.configure(data.load("digits"))
-    state = steps.start(config, recipe, np)
+    state = steps.start(config, recipe.seed, np)
     buffers = (state.params, state.gradients, state.moment1, state.moment2)
     state = steps.State(*(buffer.astype(dtype) for buffer in buffers))
     tree = params.views(state.params, vit.shapes(config))

@@ -191,7 +191,8 @@ def save_checkpoint(folder, tensors, facts):
 def last_checkpoint(folder):
     """Return (tensors, facts, path) of the last whole checkpoint, or None where there is none yet.
 
-    A damaged one is reported, and the one before it is taken. Raises Error where all are damaged.
+    A damaged one is reported, and the one before it is taken; before the very first there is the
+    start. Raises Error where all are damaged.
     """
     paths = [path for path in (Path(folder) / CHECKPOINT, Path(folder) / PREVIOUS) if path.exists()]
     for path in paths:
@@ -199,9 +200,16 @@ def last_checkpoint(folder):
             return *native.load(path), path
         except Error as error:
             say(f"{error}")
-    if paths:
+    first = len(paths) == 1 and paths[0].name == CHECKPOINT and is_young(folder)
+    if paths and not first:
         raise Error(f"no checkpoint in {folder} is whole; the run cannot go on, train anew")
     return None
+
+
+def is_young(folder):
+    """Tell whether at most one epoch has its line in metrics.jsonl."""
+    path = Path(folder) / METRICS
+    return not path.exists() or path.read_bytes().count(b"\n") <= 1
 
 
 @contextlib.contextmanager

@@ -39,11 +39,10 @@ class NotFinite(Exception):
     """A loss or gradient was not finite; the state is that of before the step."""
 
 
-def start(config, recipe, xp):
+def start(config, seed, xp, averaged=False):
     """Return the State before the first step; the weights are drawn on the host."""
-    flat = to_device(vit.init(config, generator(recipe.seed, "init")), xp)
-    average = flat.copy() if recipe.ema else None
-    return State(flat, *(xp.zeros_like(flat) for _ in range(3)), average)
+    flat = to_device(vit.init(config, generator(seed, "init")), xp)
+    return State(flat, *(xp.zeros_like(flat) for _ in range(3)), flat.copy() if averaged else None)
 
 
 def checkpoint_tensors(state, config):
@@ -79,8 +78,8 @@ def train_step(state, trained, images, targets, recipe, steps_per_epoch):
     if xp is np and not finite:
         raise NotFinite
     before = {} if xp is np else {name: old.copy() for name, old in state.buffers().items()}
-    update(state, groups(vit.shapes(trained.config), recipe.weight_decay), rate, norm, recipe,
-           trained.threads)
+    update(state, groups(vit.shapes(trained.config), recipe.weight_decay), rate, norm,
+           recipe.clip_norm, recipe.ema, trained.threads)
     if before:
         finite = finite & (xp.asarray(state.failed) == 0)
         for name, buffer in state.buffers().items():
@@ -112,19 +111,22 @@ def learning_rate(step, recipe, steps_per_epoch):
                           recipe.epochs * steps_per_epoch)
 
 
-def update(state, groups, rate, norm, recipe, threads=1):
-    """Clip the gradients of length `norm`, take one step of AdamW and average, in place."""
+def update(state, groups, rate, norm, clip_norm, ema=0.0, threads=1):
+    """Clip the gradients of length `norm`, take one step of AdamW and average, in place.
+
+    clip_norm 0: no clipping; ema 0: no average.
+    """
     state.step += 1
     # The first steps are forgotten sooner: the average would else stay near the initial weights
-    decay = min(recipe.ema, state.step / (state.step + 9))
+    decay = min(ema, state.step / (state.step + 9))
 
     def work(share):
         for part, _, _ in share:
-            if recipe.clip_norm:
-                optim.clip_by_global_norm(state.gradients[part], norm, recipe.clip_norm)
+            if clip_norm:
+                optim.clip_by_global_norm(state.gradients[part], norm, clip_norm)
         optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
                     share)
-        if recipe.ema:
+        if ema:
             optim.average(state.average, state.params, decay, share)
 
     lanes.in_shares(work, state.params, groups, threads)

@@ -5,11 +5,12 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vitnp import data, evaluation, figures, lanes, model, params, progress, runs, steps, vit
+from vitnp import data, evaluation, lanes, model, params, progress, runs, sheets, steps, vit
 from vitnp.backend import get_xp, pick_device
 from vitnp.checkpoint import native
 from vitnp.data import Dataset
@@ -118,7 +119,7 @@ def prepare(recipe, ops):
     xp = pick_device(recipe.device)
     recipe = with_micro_batch(recipe, config, xp)
     training, validation = data.split_validation(dataset.train_labels)
-    state, shapes = steps.start(config, recipe, xp), vit.shapes(config)
+    state, shapes = steps.start(config, recipe.seed, xp, bool(recipe.ema)), vit.shapes(config)
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
     averaged = trained
@@ -157,16 +158,9 @@ def fit(run, state, standing):
 def train_epoch(run, state, standing, shown, wish):
     """Take the steps that are left of an epoch; a wish to stop is granted after the running one."""
     recipe, sums, xp = run.recipe, standing.sums, get_xp(state.params)
-    images, labels = run.dataset.train_images, run.dataset.train_labels
-    classes = run.trained.config.classes
     epoch, done = divmod(state.step, run.steps)
     order = run.training[generator(recipe.seed, "order", epoch).permutation(len(run.training))]
-
-    def prepare_batch(i):
-        batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-        rng = generator(recipe.seed, "augment", epoch, i)
-        return augmented(images[batch], labels[batch], classes, recipe, rng)
-
+    prepare_batch = partial(batch_of, run.dataset, order, recipe, epoch)
     saved, reported = time.monotonic(), sums.seen
     with contextlib.closing(ahead(prepare_batch, range(done, run.steps))) as batches:
         for i in range(done, run.steps):
@@ -194,6 +188,14 @@ def train_epoch(run, state, standing, shown, wish):
                 save(run, state, standing)
                 saved = time.monotonic()
             grant(wish, run, state)
+
+
+def batch_of(dataset, order, recipe, epoch, i):
+    """Return the augmented images and targets of step i of an epoch, both counted from 0."""
+    batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
+    images, labels = dataset.train_images[batch], dataset.train_labels[batch]
+    rng = generator(recipe.seed, "augment", epoch, i)
+    return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
 def grant(wish, run, state):
@@ -246,15 +248,15 @@ def out_of_patience(run, state, standing):
 
 
 def finish(run, state, standing):
-    """Test the best weights, draw the curves and mark the run as finished; see train."""
+    """Test the best weights, draw the run and mark it as finished; see train."""
     best = replace(model.load(run.folder, "best").to(run.recipe.device), ops=run.trained.ops,
                    threads=run.trained.threads)
-    score = evaluation.score(best, run.dataset.test_images, run.dataset.test_labels)
+    logits = evaluation.logits_of(best, run.dataset.test_images)
+    score = evaluation.score_of(logits, run.dataset.test_labels)
     record = {"test_loss": score.loss, "test_accuracy": score.accuracy,
               "test_images": int(score.confusion.sum()), "best_epoch": standing.best_epoch}
     guard(run, runs.append_metrics, run.folder, record)
-    title = f"{run.recipe.model} on {run.recipe.data}"
-    figures.curves(runs.read_metrics(run.folder), run.folder / runs.CURVES, title)
+    guard(run, sheets.draw_run, run.folder, run.recipe, run.dataset, logits)
     standing.finished = True
     save(run, state, standing)
     return run.folder, best, score

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vitnp import lanes, params, training
+from vitnp import lanes, params, steps
 from vitnp.bench import cases, profiling, scaling
 from vitnp.layers import gelu
 
@@ -34,9 +34,9 @@ def test_prediction_has_no_backward_pass():
 
 
 def test_nothing_is_timed_afterwards():
-    before = lanes.loss_and_gradients, lanes.logits, params.add, training.update
+    before = lanes.loss_and_gradients, lanes.logits, params.add, steps.update
     profiling.profile(SETTING, seconds=0.01)
-    assert before == (lanes.loss_and_gradients, lanes.logits, params.add, training.update)
+    assert before == (lanes.loss_and_gradients, lanes.logits, params.add, steps.update)
 
 
 def test_a_part_has_its_own_time_only():

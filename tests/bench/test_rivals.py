@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from vitnp import lanes, params, training, vit
+from vitnp import lanes, optim, params, steps, vit
 from vitnp.bench import cases
 from vitnp.config import ViTConfig
 
@@ -35,12 +35,13 @@ def our_logits():
 
 def our_state_after_a_step():
     """Return the State after one step; its gradients are those that were clipped."""
-    state = training.State(weights(), *(np.zeros_like(weights()) for _ in range(3)))
+    state = steps.State(weights(), *(np.zeros_like(weights()) for _ in range(3)))
     tree, gradients = (params.views(flat, SHAPES) for flat in (state.params, state.gradients))
     lanes.loss_and_gradients(IMAGES, LABELS, tree, gradients, CONFIG)
     assert np.linalg.norm(state.gradients) > cases.CLIP_NORM
-    groups = training.groups(SHAPES, cases.WEIGHT_DECAY)
-    training.update(state, groups, cases.LEARNING_RATE, cases.CLIP_NORM)
+    groups = steps.groups(SHAPES, cases.WEIGHT_DECAY)
+    norm = optim.global_norm(state.gradients)
+    steps.update(state, groups, cases.LEARNING_RATE, norm, cases.CLIP_NORM)
     return state
 
 

@@ -38,7 +38,7 @@ def test_damaged_files_are_refused_or_read_right(tmp_path, seed, count):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
 def test_the_limit_of_memory_holds():
-    code = "import damage; damage.limit_memory(); bytearray(damage.ROOM)"
+    code = "import damage; damage.limit_memory(); bytearray(2 * damage.ROOM)"
     process = subprocess.run([sys.executable, "-c", code], cwd=DAMAGE.parent, capture_output=True,
                              text=True, timeout=60, check=False)
     assert "MemoryError" in process.stderr

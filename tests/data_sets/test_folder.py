@@ -116,7 +116,7 @@ def make_odd_name(path):
     (make_unknown, "test has the class 'ant', but"),
     (make_flat_test, "test holds no folders"),
     (make_odd_name, "the class name 'a\\nb' at position 0"),
-], ids=str)
+])
 def test_a_folder_that_is_no_set_is_refused(tmp_path, change, words):
     change(write_set(tmp_path))
     message = refusal(folder.load, tmp_path, 4, 1)

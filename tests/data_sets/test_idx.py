@@ -41,9 +41,9 @@ def test_what_is_read_can_be_changed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_without_a_folder_the_files_are_named(name):
+def test_without_a_folder_the_way_to_the_files_is_named(name):
     sentence = refusal(load, name)
-    for word in (name, "--data-dir", *idx.FILES):
+    for word in (name, "--data-dir", f"python -m vitnp.data fetch {name}"):
         assert word in sentence
 
 

@@ -1,6 +1,6 @@
-"""The step of this library, as vitnp.training takes it."""
+"""The step of this library, as vitnp.steps takes it."""
 
-from vitnp import __version__, lanes, params, training, vit
+from vitnp import __version__, lanes, optim, params, steps, vit
 from vitnp.backend import pick_device, to_device
 from vitnp.bench import cases, timing
 from vitnp.layers import textbook
@@ -11,18 +11,20 @@ def prepare(config, images, labels, setting, ops=textbook):
     """Return a function that takes one step and waits for it, its facts, and one for its memory."""
     xp, shapes = pick_device(setting.device), vit.shapes(config)
     if setting.mode == "train":
-        state = training.start(config, 0, xp)
+        state = steps.start(config, 0, xp)
         flat, gradients = state.params, params.views(state.gradients, shapes)
     else:
         flat = to_device(vit.init(config, generator(0, "init")), xp)
     tree = params.views(flat, shapes)
-    groups = training.groups(shapes, cases.WEIGHT_DECAY)
+    groups = steps.groups(shapes, cases.WEIGHT_DECAY)
     images, labels, now = to_device(images, xp), to_device(labels, xp), timing.clock(xp)
     options = {"ops": ops, "micro_batch": setting.micro_batch, "threads": setting.threads}
 
     def train():
         lanes.loss_and_gradients(images, labels, tree, gradients, config, **options)
-        training.update(state, groups, cases.LEARNING_RATE, cases.CLIP_NORM, setting.threads)
+        norm = optim.global_norm(state.gradients)
+        steps.update(state, groups, cases.LEARNING_RATE, norm, cases.CLIP_NORM,
+                     threads=setting.threads)
         now()
 
     def predict():

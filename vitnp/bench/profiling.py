@@ -7,7 +7,7 @@ import functools
 import types
 from unittest import mock
 
-from vitnp import lanes, params, training
+from vitnp import lanes, params, steps
 from vitnp.backend import pick_device
 from vitnp.bench import cases, ours, timing
 from vitnp.layers import textbook
@@ -15,7 +15,7 @@ from vitnp.layers import textbook
 # Functions outside the layers: their own time is what the layers in them leave over
 OUTSIDE = (("the whole network", lanes, "loss_and_gradients"),
            ("the whole network", lanes, "logits"),
-           ("adding gradients", params, "add"), ("clipping and AdamW", training, "update"))
+           ("adding gradients", params, "add"), ("clipping and AdamW", steps, "update"))
 
 
 def profile(setting, seconds):

@@ -54,7 +54,8 @@ def find_file(folder, name):
     for path in (folder / name, folder / (name + ".gz")):
         if os.path.exists(path):
             return path
-    raise Error(f"{folder} holds no file {name} or {name}.gz; one of them is needed")
+    raise Error(f"{folder} holds no file {name} or {name}.gz; one of them is needed (python -m "
+                "vitnp.data fetch brings it)")
 
 
 def read_part(images_path, labels_path, class_names):
