@@ -67,9 +67,10 @@ def test_a_run_leaves_a_folder_and_prints_its_name_last(runs):
         assert score.startswith("test accuracy ") and score.endswith(", 360 images")
         assert Path(name) == Path(f"runs/digits-00{number}")
         assert sorted(path.name for path in (folder / name).iterdir()) == [
-            "best.safetensors", "checkpoint.safetensors", "config.json", "curves.png",
-            "metrics.jsonl", "previous.safetensors"]
-        Image.open(folder / name / "curves.png").load()
+            "best.safetensors", "checkpoint.safetensors", "config.json", "confusion.png",
+            "curves.png", "metrics.jsonl", "mistakes.png", "previous.safetensors"]
+        for picture in (folder / name).glob("*.png"):
+            Image.open(picture).load()
         assert json.loads((folder / name / "config.json").read_text())["recipe"]["epochs"] == 1
         epoch, test = [json.loads(line) for line in
                        (folder / name / "metrics.jsonl").read_text().splitlines()]
@@ -90,7 +91,7 @@ def test_evaluate_finds_what_train_printed(runs):
     score, name = finished[0].stdout.splitlines()
     done = evaluate(folder, name)
     assert done.returncode == 0 and done.stderr == ""
-    first, header, *rows, picture = done.stdout.splitlines()
+    first, header, *rows, confusion, mistakes = done.stdout.splitlines()
     assert first == score
     assert header.split() == ["label", *"0123456789", "predicted"]
     assert [row.split()[0] for row in rows] == list("0123456789")
@@ -98,14 +99,18 @@ def test_evaluate_finds_what_train_printed(runs):
     assert counts.shape == (10, 10) and counts.sum() == 360
     assert f"accuracy {100 * np.trace(counts) / 360:.2f} %" in first
     assert len({len(row) for row in rows}) == 1
-    assert Path(picture) == Path(name) / "confusion.png"
-    Image.open(folder / picture).load()
+    assert Path(confusion) == Path(name) / "confusion.png"
+    assert Path(mistakes) == Path(name) / "mistakes.png"
+    Image.open(folder / mistakes).load()
 
 
 def test_evaluate_splits_as_training_did(runs):
     folder, finished = runs
     name = finished[1].stdout.splitlines()[-1]
-    done = evaluate(folder, name, "--part", "validation")
+    before = content(folder / name)
+    done = evaluate(folder, name, "--part", "validation", "--which", "last")
+    assert done.stdout.endswith("mistakes-validation-last.png\n")
+    assert content(folder / name).items() >= before.items()
     epoch = json.loads((folder / name / "metrics.jsonl").read_text().splitlines()[0])
     assert done.stdout.startswith(
         f"validation accuracy {100 * epoch['validation_accuracy']:.2f} %, "

@@ -56,7 +56,7 @@ def labels(axis):
 
 def check_nothing_is_cut_off(figure):
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, box
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -1e-9, box
 
 
 def check_no_words_meet(texts):
@@ -81,7 +81,7 @@ def test_curves_show_every_epoch_at_a_whole_number(drawn, count):
     words = [figure._suptitle]
     for axes in figure.axes:
         words += [axes.title, axes.xaxis.label, axes.yaxis.label]
-        words += labels(axes.xaxis) + labels(axes.yaxis)
+        words += [axes.yaxis.get_offset_text(), *labels(axes.xaxis), *labels(axes.yaxis)]
         for line in axes.lines:
             assert list(line.get_xdata()) == list(range(1, count + 1))
             assert (line.get_marker() == "o") is (count == 1)
@@ -101,9 +101,11 @@ def test_a_confusion_matrix_is_a_whole_png(tmp_path, names):
     assert min(size) > 300 and max(size) < 1500 and colours > 50
 
 
-@pytest.mark.parametrize("names", ["0123456789", FASHION, LONG, [f"no. {i}" for i in range(250)]])
+@pytest.mark.parametrize("names", ["0123456789", FASHION, LONG, ["cat", "Übergröße"],
+                                   [f"no. {i}" for i in range(250)]])
 def test_a_confusion_matrix_names_rows_and_columns(drawn, names):
-    figures.confusion(counts_of(names), names, None, "tiny/2 on digits, test part")
+    title = "mini/4 on fashion-mnist, validation part, last checkpoint"
+    figures.confusion(counts_of(names), names, None, title)
     figure = drawn[0]
     check_nothing_is_cut_off(figure)
     axes = figure.axes[0]
@@ -130,9 +132,63 @@ def test_cells_hold_counts_and_colours_shares(drawn):
     np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), shares)
 
 
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_runs_are_compared_by_lines_that_differ(drawn, count):
+    compared = [(f"run-{i}", records(3 + i)) for i in range(count)]
+    figures.compare(compared, None)
+    figure = drawn[0]
+    check_nothing_is_cut_off(figure)
+    legend = figure.legends[0]
+    words = [text for axes in figure.axes for text in
+             (axes.title, axes.xaxis.label, axes.yaxis.label, *labels(axes.xaxis),
+              *labels(axes.yaxis))]
+    check_no_words_meet([*words, *legend.get_texts(), legend.get_title()])
+    looks = [(line.get_color(), line.get_linestyle()) for line in legend.get_lines()]
+    assert len(set(looks)) == count
+    for axes, key, factor in zip(figure.axes, ("validation_accuracy", "validation_loss",
+                                               "train_loss"), (100, 1, 1), strict=True):
+        lines = [line for line in axes.lines if line.get_marker() != "o"]
+        assert [(line.get_color(), line.get_linestyle()) for line in lines] == looks
+        for line, (_, expected) in zip(lines, compared, strict=True):
+            numbers = [factor * record[key] for record in expected[:-1]]
+            np.testing.assert_array_equal(line.get_data(), [range(1, len(numbers) + 1), numbers])
+
+
+def test_the_best_of_a_run_is_marked_and_named(drawn):
+    """The last epoch, or the lowest accuracy, in its place would tell another story."""
+    accuracies = (0.25, 0.75, 0.5, 0.75, 0.5)
+    run = [{"epoch": i, "train_loss": 1.0, "validation_accuracy": accuracy}
+           for i, accuracy in enumerate(accuracies, start=1)]
+    young = [{"epoch": 1, "train_loss": 2.0}]
+    figures.compare([("_a$b$", run), ("young", young)], None)
+    marks = [line.get_data() for line in drawn[0].axes[0].lines if line.get_marker() == "o"]
+    assert marks == [([4], [75])]
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == [
+        "75.00 %  _a$b$", "not validated yet  young"]
+
+
+def test_names_are_cut_to_the_width_that_there_is():
+    for name in ("cat", "W" * 1000, "a class with quite a long name", "i" * 1000):
+        for kept in ("", " (99.9 %)"):
+            shown = figures.fitting(name, 80, 8, kept)
+            assert figures.width_of(shown, 8) <= 80
+            assert shown == name + kept or figures.width_of(shown, 8) > 65
+            start, dots, end = shown.partition("…")
+            assert name.startswith(start) and end == kept if dots else shown == name + kept
+
+
+def test_names_with_dollars_and_foreign_letters_are_drawn_as_they_are(tmp_path):
+    """Matplotlib takes what stands between dollars for a formula, and warns about letters."""
+    names = ["$\\frac$", "猫", "x_1$ and $y"]
+    figures.confusion(counts_of(names), names, tmp_path / "c.png", "title")
+    figures.compare([(name, records(2)) for name in names], tmp_path / "d.png")
+    assert picture(tmp_path / "c.png")[1] > 50 and picture(tmp_path / "d.png")[1] > 50
+
+
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     for draw in (lambda path: figures.curves(records(2), path, "title"),
+                 lambda path: figures.compare([("run", records(2))], path),
                  lambda path: figures.confusion(counts_of("ab"), "ab", path, "title")):
         with pytest.raises(vitnp.Error, match="cannot be written"):
             draw(tmp_path / "file" / "a.png")

@@ -56,7 +56,7 @@ def check_equal_runs(one, other):
         for key, tensor in tensors.items():
             np.testing.assert_array_equal(tensor, others[key], key)
     assert records(one) == records(other)
-    assert len(list(other.iterdir())) == 6, list(other.iterdir())
+    assert len(list(other.iterdir())) == 8, list(other.iterdir())
 
 
 def stop_after(monkeypatch, step, number=signal.SIGTERM):
@@ -127,6 +127,19 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_taken(
     shown = capsys.readouterr().err
     assert f"{path} is damaged" in shown and "goes on after step 8" in shown
     check_equal_runs(whole, tmp_path / "run")
+
+
+def test_a_damaged_best_checkpoint_is_reported_and_replaced(tmp_path, monkeypatch, capsys, whole):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 12)
+        with pytest.raises(Stopped):
+            training.train(RECIPE, tmp_path / "run")
+    path = tmp_path / "run" / "best.safetensors"
+    path.write_bytes(cut(path.read_bytes()))
+    training.resume(tmp_path / "run")
+    assert "the present weights take its place" in capsys.readouterr().err
+    last, best = runs.read_metrics(tmp_path / "run")[-1], native.load(path)[1]
+    assert last["best_epoch"] == best["epoch"] >= 3
 
 
 def test_where_all_checkpoints_are_damaged_the_run_is_refused_and_left_alone(tmp_path, whole):

@@ -78,6 +78,29 @@ def test_steps_read_nothing_back_and_give_the_same_as_on_the_cpu(pooling):
     assert np.abs(weights[0] - weights[1]).max() < 1e-6 and weights[0].dtype == np.float32
 
 
+def test_augmentation_runs_on_the_device_and_draws_as_on_the_cpu(tmp_path, monkeypatch):
+    """One epoch with everything; the pictures may differ by a rounding, the targets not."""
+    recipe = replace(QUICK, randaugment=2, magnitude=5.0, erase=0.5, mixup=0.5, cutmix=1.0,
+                     flip=0.5, resized_crop=0.5, dropout=0.0, stochastic_depth=0.0)
+    few, seen, take = data.load("digits"), [], steps.train_step
+    few = replace(few, train_images=few.train_images[:50], train_labels=few.train_labels[:50])
+    monkeypatch.setattr(data, "load", lambda *arguments: few)
+
+    def spy(state, trained, images, targets, *others):
+        seen.append((images, targets))
+        return take(state, trained, images, targets, *others)
+
+    monkeypatch.setattr(steps, "train_step", spy)
+    for device in ("cpu", "gpu"):
+        training.train(replace(recipe, device=device), tmp_path / device)
+    assert len(seen) == 6
+    for (images, targets), (on_device, device_targets) in zip(seen[:3], seen[3:], strict=True):
+        assert isinstance(on_device, strict_cupy.ndarray)
+        difference = np.abs(to_host(on_device).astype(int) - images)
+        assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+        np.testing.assert_array_equal(to_host(device_targets), targets)
+
+
 def test_a_step_with_masks_reads_nothing_back():
     digits = data.load("digits")
     state, trained = started(QUICK, strict_cupy)

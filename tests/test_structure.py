@@ -14,6 +14,7 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 ORDER = (
     ("train", "evaluate", "visualize", "bench"),
     ("training",),
+    ("saving",),
     ("evaluation", "runs", "figures", "sheets", "steps", "presets"),
     ("recipe",),
     ("model", "gradcheck", "gradcases"),

@@ -72,8 +72,8 @@ def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_image
 def test_what_a_run_leaves_behind(tmp_path):
     folder, trained, score = training.train(QUICK, tmp_path / "run")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "best.safetensors", "checkpoint.safetensors", "config.json", "curves.png", "metrics.jsonl",
-        "previous.safetensors"]
+        "best.safetensors", "checkpoint.safetensors", "config.json", "confusion.png", "curves.png",
+        "metrics.jsonl", "mistakes.png", "previous.safetensors"]
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     *epochs, last = [json.loads(line) for line in lines]
     assert [record["epoch"] for record in epochs] == [1, 2]

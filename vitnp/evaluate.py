@@ -2,12 +2,13 @@
 
     python -m vitnp.evaluate RUN [--part test|validation|train] [--which best|last] …
 
-Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.png.
+Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.png, and the most
+confident mistakes as RUN/mistakes.png. Pictures of another part than test, or of the last
+checkpoint, have names that say so, such as RUN/mistakes-validation-last.png.
 """
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from vitnp import command
 from vitnp.errors import Error
@@ -31,7 +32,7 @@ def main(arguments):
 
     command.check_counts(options, "threads")
 
-    from vitnp import data, evaluation, figures, lanes, model, runs
+    from vitnp import data, evaluation, lanes, model, runs, sheets
 
     lanes.prepare_process()
     settings = runs.read_recipe(options.run)
@@ -39,14 +40,22 @@ def main(arguments):
                       threads=options.threads or lanes.cores())
     dataset = data.load(settings.data, options.data_dir or settings.data_dir, settings.image_size,
                         lanes.cores())
-    score = evaluation.score(trained, *part_of(dataset, options.part))
+    images, labels, indices = part_of(dataset, options.part)
+    logits = evaluation.logits_of(trained, images, indices)
+    labels = labels if indices is None else labels[indices]
+    score = evaluation.score_of(logits, labels)
     print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
           f"{score.confusion.sum():,} images")
     print_confusion(score.confusion, dataset.class_names)
-    picture = Path(options.run) / "confusion.png"
-    figures.confusion(score.confusion, dataset.class_names, picture,
-                      f"{settings.model} on {settings.data}, {options.part} part")
-    print(picture)
+    title, ending = f"{settings.model} on {settings.data}, {options.part} part", ""
+    if options.part != "test":
+        ending += f"-{options.part}"
+    if options.which != "best":
+        title += f", {options.which} checkpoint"
+        ending += f"-{options.which}"
+    for path in sheets.draw_part(options.run, title, images, labels, logits, dataset.class_names,
+                                 indices, ending):
+        print(path)
     return 0
 
 

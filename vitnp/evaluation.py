@@ -23,11 +23,16 @@ def score(model, images, labels, indices=None):
 
     indices: which of them, by default all.
     """
-    logits = logits_of(model, images, indices)                          # (B, K)
     labels = labels if indices is None else labels[indices]
+    return score_of(logits_of(model, images, indices), labels)
+
+
+def score_of(logits, labels):
+    """Return the Score of float64 logits (B, K) of images with labels (B,)."""
     losses, _ = textbook.cross_entropy.forward(logits, labels)
     predictions = logits.argmax(axis=1)
-    confusion = np.zeros((model.config.classes, model.config.classes), np.int64)
+    classes = logits.shape[1]
+    confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
     return Score(float(losses.mean()), float((predictions == labels).mean()), confusion)
 

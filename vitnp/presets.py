@@ -11,14 +11,14 @@ def mnist():
 
 def fashion_mnist():
     """Train on Fashion-MNIST: python -m vitnp.train --preset fashion-mnist."""
-    return {"data": "fashion-mnist", "model": "tiny/4", "epochs": 40, "batch_size": 128,
-            "learning_rate": 3e-3, "warmup_epochs": 2, "crop_padding": 2, "rotate": 0.0,
-            "rescale": 0.0, "flip": 0.5, "ema": 0.995}
+    return {"data": "fashion-mnist", "model": "mini/4", "epochs": 27, "batch_size": 64,
+            "learning_rate": 2e-3, "warmup_epochs": 1, "crop_padding": 2, "rotate": 0.0,
+            "rescale": 0.0, "flip": 0.5, "ema": 0.998}
 
 
 def cifar10_small():
     """Train on CIFAR-10: python -m vitnp.train --preset cifar10-small."""
-    return {"data": "cifar10", "model": "mini/4", "epochs": 40, "batch_size": 64,
+    return {"data": "cifar10", "model": "midi/4", "epochs": 40, "batch_size": 64,
             "learning_rate": 1.5e-3, "warmup_epochs": 2, "crop_padding": 4, "rotate": 0.0,
             "rescale": 0.0, "flip": 0.5, "randaugment": 1, "magnitude": 5.0, "ema": 0.998}
 

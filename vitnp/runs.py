@@ -234,8 +234,6 @@ def locked(folder):
 
 def remove_litter(folder):
     """Remove what a killed process was about to write."""
-    for path in Path(folder).glob(".*.safetensors.*"):
-        path.unlink(missing_ok=True)
-    for name in (CONFIG, METRICS, CURVES):
-        for path in Path(folder).glob(f".{name}.*"):
+    for kind in ("safetensors", "json", "png"):
+        for path in Path(folder).glob(f".*.{kind}.*"):
             path.unlink(missing_ok=True)

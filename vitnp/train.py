@@ -51,10 +51,10 @@ def resume(folder, preset, options):
         raise Error("a run goes on with its own recipe: with --resume only "
                     f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
                     f"{recipe.names_of_options(sorted(others))}")
-    from vitnp import lanes, training
+    from vitnp import lanes, saving, training
     from vitnp.progress import say
 
-    record = training.result_of(folder)
+    record = saving.result_of(folder)
     if record:
         say(f"{folder} is finished; to train further, start another run")
         report(folder, record["test_loss"], record["test_accuracy"], record["test_images"])

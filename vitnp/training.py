@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +12,12 @@ import numpy as np
 
 from vitnp import data, evaluation, lanes, model, params, progress, runs, sheets, steps, vit
 from vitnp.backend import get_xp, pick_device
-from vitnp.checkpoint import native
 from vitnp.data import Dataset
-from vitnp.data.augment import augmented
-from vitnp.data.batches import ahead
-from vitnp.errors import Error
+from vitnp.data.batches import ahead, batch_of, epoch_order
 from vitnp.layers import textbook
 from vitnp.model import Model
-from vitnp.randomness import generator
 from vitnp.recipe import Recipe
+from vitnp.saving import Standing, Sums, check_best, guard, read_standing, save, save_best
 from vitnp.stopping import Stopped, stop_signals
 
 READ_EVERY = 20     # steps between two looks at the loss: each look waits for a GPU
@@ -43,28 +40,6 @@ class Run:
     def steps(self):
         """The number of steps in an epoch."""
         return math.ceil(len(self.training) / self.recipe.batch_size)
-
-
-@dataclass
-class Sums:
-    """Sums over the images and steps of the running epoch; a GPU's are not waited for."""
-
-    loss: object = 0.0
-    right: object = 0
-    norm: object = 0.0
-    seen: int = 0
-    seconds: float = 0.0
-    waiting: float = 0.0        # seconds in which the step had no batch yet
-
-
-@dataclass
-class Standing:
-    """How far a run is, besides its state: what a checkpoint tells in words."""
-
-    sums: Sums = field(default_factory=Sums)
-    best_accuracy: float = -1.0
-    best_epoch: int = 0
-    finished: bool = False
 
 
 def train(recipe, out=None, ops=textbook):
@@ -98,17 +73,10 @@ def resume(folder, changes=None, ops=textbook):
             tensors, facts, path = last
             steps.restore(state, tensors, run.trained.config, path)
             standing, state.step, length = read_standing(facts, path)
+            check_best(run, state, standing)
         runs.cut_metrics(folder, length)
         progress.say(f"{folder} goes on after step {state.step:,}")
         return fit(run, state, standing)
-
-
-def result_of(folder):
-    """Return the record of the test in the metrics of a run, or None where it is not finished."""
-    last = runs.last_checkpoint(folder)
-    if last and read_standing(*last[1:])[0].finished:
-        return runs.read_metrics(folder)[-1]
-    return None
 
 
 def prepare(recipe, ops):
@@ -159,8 +127,8 @@ def train_epoch(run, state, standing, shown, wish):
     """Take the steps that are left of an epoch; a wish to stop is granted after the running one."""
     recipe, sums, xp = run.recipe, standing.sums, get_xp(state.params)
     epoch, done = divmod(state.step, run.steps)
-    order = run.training[generator(recipe.seed, "order", epoch).permutation(len(run.training))]
-    prepare_batch = partial(batch_of, run.dataset, order, recipe, epoch)
+    order = epoch_order(run.training, recipe.seed, epoch)
+    prepare_batch = partial(batch_of, run.dataset, order, recipe, epoch, xp=xp)
     saved, reported = time.monotonic(), sums.seen
     with contextlib.closing(ahead(prepare_batch, range(done, run.steps))) as batches:
         for i in range(done, run.steps):
@@ -188,14 +156,6 @@ def train_epoch(run, state, standing, shown, wish):
                 save(run, state, standing)
                 saved = time.monotonic()
             grant(wish, run, state)
-
-
-def batch_of(dataset, order, recipe, epoch, i):
-    """Return the augmented images and targets of step i of an epoch, both counted from 0."""
-    batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-    images, labels = dataset.train_images[batch], dataset.train_labels[batch]
-    rng = generator(recipe.seed, "augment", epoch, i)
-    return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
 def grant(wish, run, state):
@@ -260,41 +220,3 @@ def finish(run, state, standing):
     standing.finished = True
     save(run, state, standing)
     return run.folder, best, score
-
-
-def save(run, state, standing):
-    """Write the run's checkpoint: weights, moments, average, step and standing."""
-    sums = {name: float(number) for name, number in vars(standing.sums).items()}
-    facts = run.trained.facts() | {"step": state.step, "standing": vars(standing) | {"sums": sums},
-                                   "metrics_length": runs.metrics_length(run.folder)}
-    tensors = steps.checkpoint_tensors(state, run.trained.config)
-    guard(run, runs.save_checkpoint, run.folder, tensors, facts)
-
-
-def save_best(run, state, standing):
-    """Write the weights that did best on the validation part, without moments."""
-    tensors = steps.checkpoint_tensors(state, run.trained.config)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("moment")}
-    facts = run.trained.facts() | {"step": state.step, "epoch": standing.best_epoch,
-                                   "validation_accuracy": standing.best_accuracy}
-    guard(run, native.save, run.folder / model.BEST, kept, facts)
-
-
-def guard(run, write, *arguments):
-    """Call write(*arguments); where it raises Error, say how the run can go on."""
-    try:
-        write(*arguments)
-    except Error as error:
-        raise Error(f"{error}; the last checkpoint is whole: mend that, then python -m vitnp.train "
-                    f"--resume {run.folder}") from None
-
-
-def read_standing(facts, path):
-    """Return Standing, step and length of the metrics from a checkpoint's facts, or raise Error."""
-    try:
-        found = dict(facts["standing"])
-        sums = Sums(**found["sums"])
-        standing = Standing(**found | {"sums": replace(sums, seen=int(sums.seen))})
-        return standing, facts["step"], facts["metrics_length"]
-    except (KeyError, TypeError):
-        raise Error(f"{path} is no checkpoint that a run can go on from") from None

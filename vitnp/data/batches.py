@@ -1,9 +1,29 @@
-"""Batches prepared ahead of the step that needs them."""
+"""The batches of an epoch: which images are in them, and how they are ready when needed."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
+from vitnp.backend import to_device
+from vitnp.data.augment import augmented
+from vitnp.randomness import generator
+
 AHEAD = 4       # batches that wait ready: enough to bridge a slow one, few enough for the memory
+
+
+def epoch_order(training, seed, epoch):
+    """Return the indices of the training images in the order of an epoch, counted from 0."""
+    return training[generator(seed, "order", epoch).permutation(len(training))]
+
+
+def batch_of(dataset, order, recipe, epoch, i, xp=np):
+    """Return the augmented images and targets of step i of an epoch, on the device of xp."""
+    batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
+    images = to_device(dataset.train_images[batch], xp)
+    labels = to_device(dataset.train_labels[batch], xp)
+    rng = generator(recipe.seed, "augment", epoch, i)
+    return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
 def ahead(prepare, numbers):

@@ -1,0 +1,149 @@
+"""Draw what a network is trained on, and how several runs went.
+
+    python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
+    python -m vitnp.visualize compare RUN RUN …
+
+batch takes the options of vitnp.train, and draws one batch of that run before and after
+augmentation. compare draws the curves of several runs together, finished or not, and prints a
+table. Both write a PNG file, over one that is there, whose path is the last line printed.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+from vitnp import command, presets, recipe
+from vitnp.config import is_number
+from vitnp.errors import Error
+
+HEADER = ("run", "model", "epochs", "best validation", "test accuracy", "training time")
+
+
+def main(arguments):
+    """Draw as the options say, and print the path of the picture last."""
+    options = parse(arguments)
+    if Path(options.figure).suffix.lower() != ".png":
+        raise Error(f"--figure is {options.figure}, but the picture is a PNG file; choose a name "
+                    "that ends in .png")
+    if options.action == "batch":
+        draw_batch(vars(options))
+    else:
+        draw_runs(options.runs, options.figure)
+    print(options.figure)
+    return 0
+
+
+def parse(arguments):
+    """Return the options, or raise Error for those that are not possible."""
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = command.Parser(prog="python -m vitnp.visualize", description=__doc__,
+                            formatter_class=shape)
+    actions = parser.add_subparsers(dest="action", metavar="batch | compare", required=True)
+    batch = actions.add_parser("batch", help="draw a batch of training images")
+    batch.add_argument("--preset", metavar="NAME", help=f"recipe: {presets.described()}")
+    recipe.add_options(batch)
+    batch.add_argument("--epoch", type=int, default=1, help="counted from 1 (default: 1)")
+    batch.add_argument("--step", type=int, default=1,
+                       help="step of the epoch, counted from 1 (default: 1)")
+    compare = actions.add_parser("compare", help="draw several runs together")
+    compare.add_argument("runs", metavar="RUN", nargs="+", help="folder of a run")
+    for action in (batch, compare):
+        action.add_argument("--figure", metavar="PNG", default=f"{action.prog.split()[-1]}.png",
+                            help="file of the picture (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def draw_batch(options):
+    """Draw one batch of the run that a recipe describes."""
+    from vitnp import data, lanes, sheets
+    from vitnp.data.batches import batch_of, epoch_order
+
+    command.check_counts(argparse.Namespace(**options), "epoch", "step")
+    wanted = recipe.from_options(options, presets.find(options["preset"]))
+    if options["epoch"] > wanted.epochs:
+        raise Error(f"--epoch is {options['epoch']}, but the run has {wanted.epochs} epochs")
+    dataset = data.load(wanted.data, wanted.data_dir, wanted.image_size,
+                        wanted.workers or lanes.cores())
+    wanted.configure(dataset)
+    chosen, _ = data.split_validation(dataset.train_labels)
+    last = math.ceil(len(chosen) / wanted.batch_size)
+    if options["step"] > last:
+        raise Error(f"--step is {options['step']}, but the epochs of the run have {last} steps")
+    epoch, i = options["epoch"] - 1, options["step"] - 1
+    order = epoch_order(chosen, wanted.seed, epoch)
+    after, targets = batch_of(dataset, order, wanted, epoch, i)
+    batch = order[i * wanted.batch_size:][:len(after)]
+    shown = min(len(batch), sheets.MOST_IN_BATCH)
+    some = f"the first {shown} of " if shown < len(batch) else ""
+    title = f"{wanted.data}, epoch {epoch + 1}, step {i + 1}: {some}{len(batch)} training images"
+    sheets.batch(dataset.train_images[batch[:shown]], after, dataset.train_labels[batch], targets,
+                 dataset.class_names, options["figure"], title)
+
+
+def draw_runs(folders, figure):
+    """Draw the curves of runs together and print their table."""
+    from vitnp import figures, runs
+    from vitnp.progress import say
+
+    settings = [runs.read_recipe(folder) for folder in folders]
+    records = [read_records(folder) for folder in folders]
+    names = short_names(folders)
+    for folder, found in zip(folders, records, strict=True):
+        if not found:
+            say(f"{folder} has no finished epoch yet, and no curve")
+    drawn = [(name, found) for name, found in zip(names, records, strict=True) if found]
+    if not drawn:
+        raise Error("none of the runs has a finished epoch, and there is nothing to draw yet")
+    figures.compare(drawn, figure)
+    print_table([HEADER, *map(row, names, settings, records)])
+
+
+def read_records(folder):
+    """Return the records of a run's metrics.jsonl, none where it has not been written yet.
+
+    Raises Error where a record is no dict of numbers.
+    """
+    from vitnp import runs
+
+    path = Path(folder) / runs.METRICS
+    if not path.exists():
+        return []
+    records = runs.read_metrics(folder)
+    for record in records:
+        if not isinstance(record, dict) or not all(map(is_number, record.values())):
+            raise Error(f"{path} is damaged: a line of it is not the record of an epoch")
+    return records
+
+
+def short_names(folders):
+    """Return the last part of each folder's path, or the whole path where that is not unique."""
+    last = [Path(folder).resolve().name for folder in folders]
+    return [name if last.count(name) == 1 else str(folder)
+            for name, folder in zip(last, folders, strict=True)]
+
+
+def row(name, settings, records):
+    """Return the words of one run's line in the table, as HEADER has them."""
+    from vitnp.figures import best_of
+
+    epochs = [record for record in records if "epoch" in record]
+    best = best_of(epochs)
+    tested = [record["test_accuracy"] for record in records if "test_accuracy" in record]
+    minutes, seconds = divmod(round(sum(record.get("seconds", 0) for record in epochs)), 60)
+    return (name, settings.model, f"{len(epochs)} of {settings.epochs}",
+            f"{100 * best['validation_accuracy']:.2f} %" if best else "-",
+            f"{100 * tested[-1]:.2f} %" if tested else "-",
+            f"{minutes // 60}:{minutes % 60:02}:{seconds:02}")
+
+
+def print_table(rows):
+    """Print rows of words in columns: the first two to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for words in rows:
+        cells = [text.ljust(width) if place < 2 else text.rjust(width)
+                 for place, (text, width) in enumerate(zip(words, widths, strict=True))]
+        print("  ".join(cells).rstrip())
+
+
+if __name__ == "__main__":
+    command.run(main)
