@@ -91,11 +91,14 @@ def test_evaluate_finds_what_train_printed(runs):
     score, name = finished[0].stdout.splitlines()
     done = evaluate(folder, name)
     assert done.returncode == 0 and done.stderr == ""
-    first, header, *rows, confusion, mistakes = done.stdout.splitlines()
+    first, second, header, *rows, confusion, mistakes = done.stdout.splitlines()
     assert first == score
-    assert header.split() == ["label", *"0123456789", "predicted"]
+    assert second.startswith("top-5 accuracy ") and second.endswith(" images/s")
+    assert header.split() == ["label", "right", *"0123456789"]
     assert [row.split()[0] for row in rows] == list("0123456789")
-    counts = np.array([[int(count) for count in row.split()[1:]] for row in rows])
+    counts = np.array([[int(count) for count in row.split()[3:]] for row in rows])
+    shares = [float(row.split()[1]) for row in rows]
+    np.testing.assert_allclose(shares, 100 * np.diag(counts) / counts.sum(axis=1), atol=0.05)
     assert counts.shape == (10, 10) and counts.sum() == 360
     assert f"accuracy {100 * np.trace(counts) / 360:.2f} %" in first
     assert len({len(row) for row in rows}) == 1
@@ -134,7 +137,7 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--model giant/2", "unknown model 'giant/2'; write VARIANT/PATCH"),
     ("--data cifar", "there is no data set 'cifar'; possible are digits, mnist"),
     ("--device tpu", "unknown device 'tpu'; possible are cpu, gpu and auto"),
-    ("--preset digits", "there is no preset 'digits'; possible are mnist, "),
+    ("--preset digits", "there is no preset 'digits'; possible are finetune, mnist"),
     ("--colour red", "unrecognized arguments: --colour red; --help lists"),
     ("--learning-rate -1", "--learning-rate is -1.0; it must be a number above 0"),
     ("--learning-rate 0", "--learning-rate is 0.0"),
@@ -148,7 +151,7 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--stochastic-depth 1", "stochastic_depth is 1.0"),
     ("--data mnist", "fetch it with python -m vitnp.data fetch mnist, or"),
     ("--data npz", "--data npz needs --data-dir, the place of the arrays"),
-    ("--image-size 32", "the images of digits have a size of their own"),
+    ("--image-size 30", "images of 30 x 30 cannot be cut into patches of side 4"),
     ("--resume nowhere", "with --resume only --data-dir, --device, --threads, --workers can be"),
     ("--data mnist --data-dir nowhere", "nowhere is not a folder"),
     ("--data mnist --data-dir .", "holds no file train-images-idx3-ubyte"),

@@ -105,7 +105,7 @@ def test_lanes_keep_the_callers_treatment_of_overflow():
 def test_optimiser_gives_the_same_bits_in_one_share_or_many(monkeypatch):
     monkeypatch.setattr(optim, "PIECE", 50)
     config = ViTConfig.named("micro/4", image_size=8, channels=1, classes=10)
-    groups = steps.groups(vit.shapes(config), 0.1)
+    groups = steps.groups(config, 0.1)
     results = []
     for threads in (1, 2, 5, 1000):
         state = steps.start(config, 0, np)

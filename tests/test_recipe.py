@@ -30,6 +30,8 @@ BAD = {
     "mixup": [-0.1, INF, NAN, True, None], "cutmix": [-0.1, INF, NAN, True, None],
     "evaluate_every": [0, 1.0, True, None], "patience": [-1, 1.0, True, None],
     "image_size": [0, 32.0, True, "32"], "workers": [0, 1.5, True],
+    "layer_decay": [0, 1.1, NAN, True, None], "optimizer": ["adam", None, 1],
+    "tune": ["last", None, "head"], "position_start": ["zero", None], "scale": ["whole", None],
 }
 
 
@@ -55,7 +57,7 @@ def dataset(shape=(8, 12, 1), classes=3):
                          [(name, value) for name, values in BAD.items() for value in values])
 def test_a_bad_value_is_one_sentence_that_names_its_option(name, value):
     message = refusal(Recipe, **{name: value})
-    assert message.startswith(f"--{name.replace('_', '-')} is {value!r}; it must be a ")
+    assert message.startswith(f"--{name.replace('_', '-')} is {value!r}; it must be ")
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -100,7 +102,8 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "seed": 0, "device": "auto", "threads": 3, "micro_batch": 5, "image_size": 64,
              "ema": 0.5, "flip": 1.0, "resized_crop": 0.5, "randaugment": 2, "magnitude": 9.0,
              "erase": 0.5, "mixup": 0.5, "cutmix": 1.0, "workers": 2, "evaluate_every": 4,
-             "patience": 5}
+             "patience": 5, "init_from": "somewhere", "heads": 3, "tune": "head",
+             "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data"}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     arguments = [text for name, value in given.items()
                  for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -122,6 +125,7 @@ def test_options_go_before_the_preset_and_the_preset_before_the_defaults():
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_every_preset_is_a_possible_recipe_and_is_described(name):
     assert from_options(parse(), presets.find(name)).data
+    assert isinstance(from_options(parse(), presets.find(name)), Recipe)
     assert f"--preset {name}" in presets.PRESETS[name].__doc__
 
 

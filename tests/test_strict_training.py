@@ -55,7 +55,8 @@ def test_forward_and_backward_read_nothing_back(case):
 def started(recipe, xp):
     """Return (state, model) before the first step on the library xp."""
     config, preprocess = recipe.configure(data.load("digits"))
-    state = steps.start(config, recipe.seed, xp, bool(recipe.ema))
+    state = steps.start(config, recipe.seed, xp)
+    state.average = state.params.copy() if recipe.ema else None
     tree = params.views(state.params, vit.shapes(config))
     return state, model.Model(config, tree, preprocess)
 

@@ -12,17 +12,20 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 
 # Each part may import what stands further down, never what stands further up.
 ORDER = (
-    ("train", "evaluate", "visualize", "bench"),
+    ("train", "evaluate", "predict", "visualize", "bench"),
+    ("gallery",),
     ("training",),
     ("saving",),
-    ("evaluation", "runs", "figures", "sheets", "steps", "presets"),
+    ("canvas", "chosen_checkpoint", "evaluation", "figures", "finetuning", "paper_figures",
+     "prediction_figure", "presets", "runs", "sheets", "steps"),
     ("recipe",),
-    ("model", "gradcheck", "gradcases"),
+    ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),
     ("vit",),
     ("layers", "config"),
-    ("params", "optim", "data", "stopping"),
-    ("backend", "randomness", "command", "files", "picture", "progress"),
+    ("params", "optim", "data", "stopping", "positions"),
+    ("backend", "randomness", "command", "files", "npz", "picture", "progress",
+     "classes", "inside"),
     ("errors",),
 )
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

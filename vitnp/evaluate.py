@@ -2,18 +2,23 @@
 
     python -m vitnp.evaluate RUN [--part test|validation|train] [--which best|last] …
 
-Prints accuracy, loss and the confusion matrix, and draws it as RUN/confusion.png, and the most
+Prints accuracy, loss, top-5 accuracy, calibration error and speed, and for each label the share of
+right answers and the predictions. Draws the confusion matrix as RUN/confusion.png and the most
 confident mistakes as RUN/mistakes.png. Pictures of another part than test, or of the last
 checkpoint, have names that say so, such as RUN/mistakes-validation-last.png.
 """
 
 import argparse
+import time
 from dataclasses import replace
+
+import numpy as np
 
 from vitnp import command
 from vitnp.errors import Error
 
 PARTS = ("test", "validation", "train")
+MOST_COLUMNS = 20
 
 
 def main(arguments):
@@ -41,12 +46,17 @@ def main(arguments):
     dataset = data.load(settings.data, options.data_dir or settings.data_dir, settings.image_size,
                         lanes.cores())
     images, labels, indices = part_of(dataset, options.part)
+    began = time.perf_counter()
     logits = evaluation.logits_of(trained, images, indices)
+    seconds = time.perf_counter() - began
     labels = labels if indices is None else labels[indices]
     score = evaluation.score_of(logits, labels)
     print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
           f"{score.confusion.sum():,} images")
-    print_confusion(score.confusion, dataset.class_names)
+    top5 = "" if score.top5 is None else f"top-5 accuracy {100 * score.top5:.2f} %, "
+    print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
+          f"{len(labels) / seconds:,.0f} images/s")
+    print_confusion(score, dataset.class_names)
     title, ending = f"{settings.model} on {settings.data}, {options.part} part", ""
     if options.part != "test":
         ending += f"-{options.part}"
@@ -70,12 +80,16 @@ def part_of(dataset, part):
     return dataset.train_images, dataset.train_labels, indices
 
 
-def print_confusion(counts, names):
-    """Print counts[label, prediction] as a table."""
-    width = max(len(str(counts.max())), *(len(name) for name in names)) + 1
-    print("label".ljust(width + 5) + "".join(name.rjust(width) for name in names) + "  predicted")
-    for name, row in zip(names, counts, strict=True):
-        print(name.ljust(width + 5) + "".join(str(count).rjust(width) for count in row))
+def print_confusion(score, names):
+    """Print the share of right answers for each label, and for up to 20 of them the predictions."""
+    counts = score.confusion if len(names) <= MOST_COLUMNS else score.confusion[:, :0]
+    width = max(len(str(score.confusion.max())), *(len(name) for name in names)) + 1
+    print("label".ljust(width + 5) + "right".rjust(7) + "".join(
+        name.rjust(width) for name in names[:counts.shape[1]]))
+    for name, row, share in zip(names, counts, score.class_accuracies, strict=True):
+        right = "-" if np.isnan(share) else f"{100 * share:.1f} %"
+        print(name.ljust(width + 5) + right.rjust(7)
+              + "".join(str(count).rjust(width) for count in row))
 
 
 if __name__ == "__main__":

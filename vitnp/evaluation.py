@@ -9,13 +9,30 @@ from vitnp.layers import textbook
 CHUNK = 1000        # images that are read at a time: a folder's pictures do not fit into memory
 
 
+TOP = 5
+BINS = 15           # of confidence, for the calibration error
+
+
 @dataclass(frozen=True)
 class Score:
-    """The mean loss, the share of right answers, and confusion[label, prediction] counts."""
+    """How good predictions are.
+
+    loss: the mean; accuracy: the share of right answers; top5: the share of images whose label is
+    among the five likeliest classes (None for five classes or fewer); calibration_error: see there;
+    confusion[label, prediction]: counts.
+    """
 
     loss: float
     accuracy: float
+    top5: float | None
+    calibration_error: float
     confusion: np.ndarray
+
+    @property
+    def class_accuracies(self):
+        """The share of right answers for each label (K,), NaN for labels without images."""
+        counts = self.confusion.sum(axis=1)
+        return np.where(counts > 0, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)
 
 
 def score(model, images, labels, indices=None):
@@ -30,11 +47,30 @@ def score(model, images, labels, indices=None):
 def score_of(logits, labels):
     """Return the Score of float64 logits (B, K) of images with labels (B,)."""
     losses, _ = textbook.cross_entropy.forward(logits, labels)
-    predictions = logits.argmax(axis=1)
-    classes = logits.shape[1]
-    confusion = np.zeros((classes, classes), np.int64)
+    predictions, classes = logits.argmax(axis=1), logits.shape[1]
+    right, confusion = predictions == labels, np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
-    return Score(float(losses.mean()), float((predictions == labels).mean()), confusion)
+    top5 = None
+    if classes > TOP:
+        likeliest = np.argpartition(-logits, TOP - 1, axis=1)[:, :TOP]          # (B, 5)
+        top5 = float((likeliest == labels[:, None]).any(axis=1).mean())
+    probabilities, _ = textbook.softmax.forward(logits)                         # (B, K)
+    error = calibration_error(probabilities.max(axis=1), right)
+    return Score(float(losses.mean()), float(right.mean()), top5, error, confusion)
+
+
+def calibration_error(confidences, right):
+    """Return the expected calibration error: how far confidence and accuracy are apart.
+
+    Equation: Σ over bins of (share of images in the bin) · |mean confidence - accuracy|, the bins
+    being 15 equal parts of 0 … 1.
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3.
+
+    confidences: (B,), probabilities of the predicted classes; right: (B,), booleans.
+    """
+    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    apart = np.bincount(bins, confidences - right, BINS)
+    return float(np.abs(apart).sum() / len(right))
 
 
 def logits_of(model, images, indices=None):

@@ -36,7 +36,8 @@ def curves(records, path, title):
     norm.set(title="Gradient norm", ylabel="mean of the epoch", ylim=(0, None))
     rate.ticklabel_format(axis="y", scilimits=(-1, 2), useMathText=True)
     for axes in (loss, accuracy):
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     for axes in (loss, accuracy, rate, norm):
         finish_axes(axes)
     save(figure, path)

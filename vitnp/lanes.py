@@ -72,16 +72,20 @@ def micro_batch_size(config, batch_size):
 
 
 def loss_and_gradients(images, targets, params, gradients, config, ops=textbook, smoothing=0.0,
-                       draw=None, micro_batch=None, threads=1):
+                       draw=None, micro_batch=None, threads=1, head_only=False):
     """Write the gradients of a batch's mean loss to a tree, and return losses (B,), logits (B, K).
 
     images: (B, height, width, C), scaled; targets: integers (B,) or probabilities (B, K);
     params, gradients: trees of one shape, gradients is overwritten; draw: a function that returns
     the Generator for the dropout of the micro-batch with a given first image, or None.
+    head_only=True: for a linear probe, the head's gradients alone are written, the blocks run
+    without dropout and no cache of theirs is kept.
     """
+    forward, backward = (head_forward, head_backward) if head_only else (vit.forward, vit.backward)
+
     def work(part, turn):
         rng = draw(part.start) if draw else None
-        logits, cache = vit.forward(images[part], params, config, ops, rng, all_tokens=False)
+        logits, cache = forward(images[part], params, config, ops, rng, all_tokens=False)
         losses, loss_cache = ops.cross_entropy.forward(logits, targets[part], smoothing)
         # mean loss = Σ losses / B, over the whole batch
         dlosses = get_xp(losses).full_like(losses, 1.0 / len(images))
@@ -92,7 +96,7 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
                 place = parameters.find(gradients, name)
                 parameters.add(place, part_gradients, first=part.start == 0)
 
-        vit.backward(dlogits, cache, add)
+        backward(dlogits, cache, add)
         return losses, logits
 
     on_cpu, count = get_xp(images) is np, len(images)
@@ -101,6 +105,22 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
     losses, logits = zip(*results, strict=True)
     xp = get_xp(*losses)
     return xp.concatenate(losses), xp.concatenate(logits)
+
+
+def head_forward(images, params, config, ops=textbook, rng=None, all_tokens=False):
+    """Return logits (B, K) and the cache of the head alone."""
+    x, _ = vit.embed(images, params, config, ops)                       # (B, T, D)
+    for tokens, cache in vit.encode(x, params, config, ops, all_tokens=all_tokens):
+        x = tokens                                                      # (B, T, D) or (B, 1, D)
+        del cache
+    logits, cache = vit.head(x, params, config, ops, rng)               # (B, K)
+    return logits, {"ops": ops, "head": cache}
+
+
+def head_backward(dlogits, cache, add):
+    """Hand over the gradients of the last linear layer alone."""
+    _, gradients = cache["ops"].head.backward(dlogits, cache["head"])
+    add("head", gradients["head"])
 
 
 def logits(images, params, config, ops=textbook, prepare=None, micro_batch=None, threads=1):
@@ -117,12 +137,8 @@ def features_and_logits(images, params, config, ops=textbook, prepare=None, micr
     """
     def work(part, turn):
         x = prepare(images[part]) if prepare else images[part]
-        x, _ = vit.embed(x, params, config, ops)                        # (B, T, D)
-        for tokens, cache in vit.encode(x, params, config, ops, all_tokens=False):
-            x = tokens                                                  # (B, T, D) or (B, 1, D)
-            del cache
-        scores, cache = vit.head(x, params, config, ops)                # (B, K)
-        return to_host(cache["features"]), to_host(scores)
+        scores, cache = head_forward(x, params, config, ops)            # (B, K)
+        return to_host(cache["head"]["features"]), to_host(scores)
 
     on_cpu, count = get_xp(params["norm"]["gamma"]) is np, len(images)
     size = micro_batch or (micro_batch_size(config, count) if on_cpu else GPU_BATCH)

@@ -9,12 +9,13 @@ import numpy as np
 
 from vitnp import lanes, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
-from vitnp.checkpoint import native
+from vitnp.checkpoint import detect, google, huggingface, native, timm
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.preprocess import Preprocess
 
+LAYOUTS = {"google": google, "huggingface": huggingface, "timm": timm}
 CHECKPOINT, PREVIOUS, BEST = (f"{name}.safetensors" for name in ("checkpoint", "previous", "best"))
 
 
@@ -87,9 +88,20 @@ class Model:
         tensors = {path: move(array) for path, array in params.flatten(self.params).items()}
         return dataclasses.replace(self, params=params.nest(tensors))
 
-    def save(self, path):
-        """Write a checkpoint that `vitnp.load` reads."""
-        native.save(path, host_tensors(self.params), self.facts())
+    def save(self, path, layout="native"):
+        """Write a checkpoint that `vitnp.load` reads.
+
+        layout: "native", a file; "google", an .npz file; "huggingface" or "timm", a folder.
+        Raises Error where the layout cannot say what this model is (see checkpoint/), and where it
+        cannot be written.
+        """
+        if layout == "native":
+            native.save(path, host_tensors(self.params), self.facts())
+        elif layout in LAYOUTS:
+            tree = self.to("cpu").params
+            LAYOUTS[layout].save(path, self.config, tree, self.preprocess, self.class_names)
+        else:
+            raise Error(f"there is no layout {layout!r}; possible are native, {', '.join(LAYOUTS)}")
 
     def facts(self):
         """Return what a checkpoint says besides the tensors."""
@@ -132,25 +144,51 @@ def check_labels(labels, count, classes):
     return labels
 
 
-def load(path, which="last"):
-    """Return the Model of a checkpoint file, or of a run folder's "last" or "best" checkpoint.
+def load(path, which="last", heads=None, image_size=None):
+    """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
-    Where the run kept a moving average of its weights, the model has the average.
-    Raises Error where there is none, or it is damaged or incomplete.
+    which: "last" or "best" checkpoint of a run's folder; where the run kept a moving average of its
+    weights, the model has the average. heads, image_size: what a file does not say, and is asked
+    for; image_size is one number, or height and width.
+    Raises Error where there is no checkpoint, or it is damaged, incomplete or something else.
     """
     path = Path(path)
     names = {"last": CHECKPOINT, "best": BEST}
     if which not in names:
         raise Error(f"which is {which!r}; possible are {', '.join(names)}")
-    if not os.path.isdir(path):
-        return from_checkpoint(*native.load(path), path)
+    file = path
+    if os.path.isdir(path):
+        file = path / names[which]
+        if not any(os.path.exists(path / name) for name in (CHECKPOINT, PREVIOUS, BEST)):
+            file = detect.find(path) or file
+    layout = detect.layout_of(file)
+    if layout == "native":
+        model = load_native(file, path, which)
+    else:
+        model = Model(*LAYOUTS[layout].load(file, heads, image_size))
+    check_given(file, model.config, heads, image_size)
+    return model
+
+
+def load_native(file, path, which):
+    """Return the Model of vitnp's own file; path: what the user named, for the message."""
     try:
-        return from_checkpoint(*native.load(path / names[which]), path)
+        return from_checkpoint(*native.load(file), path)
     except Error as error:
-        if which == "last" and os.path.isfile(path / PREVIOUS):
+        if file != path and which == "last" and os.path.isfile(path / PREVIOUS):
             raise Error(f"{error}; the one before it is {path / PREVIOUS}, and --resume {path} "
                         "continues from it") from None
         raise
+
+
+def check_given(path, config, heads, image_size):
+    """Raise Error where a file says otherwise than what was given for it."""
+    size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
+    if heads not in (None, config.heads):
+        raise Error(f"{path} has {config.heads} heads, not {heads}")
+    if image_size is not None and tuple(size) != config.image_size:
+        height, width = config.image_size
+        raise Error(f"{path} is for images of {height} x {width}, not {tuple(size)}")
 
 
 def from_checkpoint(tensors, facts, path):

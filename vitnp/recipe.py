@@ -5,11 +5,14 @@ import math
 from dataclasses import dataclass, field
 
 from vitnp.config import ViTConfig, is_number
+from vitnp.data.dataset import statistics
 from vitnp.errors import Error
 from vitnp.preprocess import Preprocess
 
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
+CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
+           "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
 
 def option(default, text):
@@ -28,12 +31,19 @@ class Recipe:
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
     data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
-    image_size: int | None = option(None, "side to which a folder's pictures are resized, or 224")
+    image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
+                                    "folder's pictures, and their own for all others")
+    init_from: str | None = option(None, "run or checkpoint whose weights are fine-tuned, of "
+                                   "vitnp, Google, Hugging Face or timm")
+    heads: int | None = option(None, "attention heads of --init-from, where its file does not say")
+    tune: str = option("all", "all, or head for a linear probe: the rest stays as it is")
     epochs: int = option(120, "passes over the training images")
     batch_size: int = option(64, "images a step")
     learning_rate: float = option(2e-3, "highest learning rate")
     weight_decay: float = option(0.05, "decay of the matrices, times the learning rate")
     warmup_epochs: float = option(5, "epochs in which the rate rises from 0, at most half of all")
+    layer_decay: float = option(1.0, "factor of the rate from each block to the one below it")
+    optimizer: str = option("adamw", "adamw, or sgd with a momentum of 0.9")
     clip_norm: float = option(1.0, "longest gradient, as a global norm; 0 for no clipping")
     ema: float = option(0.0, "weight of the old in a moving average of the weights; 0 for none")
     crop_padding: int = option(1, "pixels by which training images are moved at random")
@@ -51,6 +61,10 @@ class Recipe:
     stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
     pooling: str = option("gap", "token, gap or avg")
     positions: str = option("learned", "learned, none or 2d")
+    position_start: str = option("normal", "first values of learned positions: normal, small and "
+                                 "random (the paper), or sincos, waves along rows and columns")
+    scale: str = option("half", "how pixels are scaled: half, from -1 to 1 (the paper), or data, "
+                        "each channel to mean 0 and deviation 1 over the training part")
     gelu: str = option("tanh", "tanh or erf")
     seed: int = option(0, "whole number that weights, order and masks are drawn from")
     device: str = option("cpu", "cpu, gpu or auto")
@@ -64,7 +78,7 @@ class Recipe:
     def __post_init__(self):
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("threads", "workers", "micro_batch", "image_size"):
+        for name in ("threads", "workers", "micro_batch", "image_size", "heads"):
             value = getattr(self, name)
             self._check(name, value is None or is_whole(value, 1), "a whole number of at least 1")
         for name in ("seed", "crop_padding", "randaugment", "patience"):
@@ -76,6 +90,12 @@ class Recipe:
         for name in ("label_smoothing", "rescale", "ema"):
             value = getattr(self, name)
             self._check(name, is_number(value) and 0 <= value < 1, "a number from 0 to below 1")
+        self._check("layer_decay", is_number(self.layer_decay) and 0 < self.layer_decay <= 1,
+                    "a number above 0, at most 1")
+        for name, choices in CHOICES.items():
+            self._check(name, getattr(self, name) in choices, " or ".join(choices))
+        self._check("tune", self.tune == "all" or self.init_from is not None,
+                    "all where there is no --init-from: a head on random weights learns little")
         for name, largest in LARGEST.items():
             value = getattr(self, name)
             self._check(name, is_number(value) and 0 <= value <= largest,
@@ -95,7 +115,10 @@ class Recipe:
             self.model, image_size=(height, width), channels=channels,
             classes=len(dataset.class_names), pooling=self.pooling, positions=self.positions,
             gelu=self.gelu, dropout=self.dropout, stochastic_depth=self.stochastic_depth)
-        return config, Preprocess((height, width), (0.5,) * channels, (0.5,) * channels)
+        mean, std = (0.5,) * channels, (0.5,) * channels
+        if self.scale == "data":
+            mean, std = statistics(dataset.train_images, dataset.train_labels)
+        return config, Preprocess((height, width), mean, std)
 
 
 def is_whole(value, least):

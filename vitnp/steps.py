@@ -17,32 +17,42 @@ from vitnp.randomness import generator
 class State:
     """What a step changes: flat buffers on the device, and the number of steps taken.
 
-    average: the moving average of the weights, or None. failed: on a GPU, the number of the step
-    that was not taken, nor any after it, because a value was not finite; 0 while all is well.
+    moment1: AdamW's mean of the gradients, or the momentum of SGD; moment2: AdamW's mean of their
+    squares, or None; average: the moving average of the weights, or None. failed: on a GPU, the
+    number of the step that was not taken, nor any after it, because a value was not finite; 0
+    while all is well.
     """
 
     params: object
     gradients: object
     moment1: object
-    moment2: object
+    moment2: object = None
     average: object = None
     step: int = 0
     failed: object = 0
 
     def buffers(self):
         """Return the flat buffers that continue from step to step, by their name in checkpoints."""
-        named = {"params": self.params, "moment1": self.moment1, "moment2": self.moment2}
-        return named if self.average is None else named | {"ema": self.average}
+        named = {"params": self.params, "moment1": self.moment1, "moment2": self.moment2,
+                 "ema": self.average}
+        return {name: buffer for name, buffer in named.items() if buffer is not None}
 
 
 class NotFinite(Exception):
     """A loss or gradient was not finite; the state is that of before the step."""
 
 
-def start(config, seed, xp, averaged=False):
-    """Return the State before the first step; the weights are drawn on the host."""
-    flat = to_device(vit.init(config, generator(seed, "init")), xp)
-    return State(flat, *(xp.zeros_like(flat) for _ in range(3)), flat.copy() if averaged else None)
+def start(config, seed, xp):
+    """Return the State before the first step of AdamW; the weights are drawn on the host."""
+    return start_from(to_device(vit.init(config, generator(seed, "init")), xp))
+
+
+def start_from(flat, optimizer="adamw", averaged=False):
+    """Return the State before the first step, from a flat buffer of weights on their device."""
+    xp = get_xp(flat)
+    moment2 = xp.zeros_like(flat) if optimizer == "adamw" else None
+    average = flat.copy() if averaged else None
+    return State(flat, xp.zeros_like(flat), xp.zeros_like(flat), moment2, average)
 
 
 def checkpoint_tensors(state, config):
@@ -78,8 +88,8 @@ def train_step(state, trained, images, targets, recipe, steps_per_epoch):
     if xp is np and not finite:
         raise NotFinite
     before = {} if xp is np else {name: old.copy() for name, old in state.buffers().items()}
-    update(state, groups(vit.shapes(trained.config), recipe.weight_decay), rate, norm,
-           recipe.clip_norm, recipe.ema, trained.threads)
+    parts = groups(trained.config, recipe.weight_decay, recipe.layer_decay, recipe.tune == "head")
+    update(state, parts, rate, norm, recipe.clip_norm, recipe.ema, trained.threads)
     if before:
         finite = finite & (xp.asarray(state.failed) == 0)
         for name, buffer in state.buffers().items():
@@ -99,7 +109,8 @@ def compute_gradients(state, trained, images, targets, recipe):
         draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
     losses, logits = lanes.loss_and_gradients(
         images, targets, trained.params, params.views(state.gradients, vit.shapes(config)), config,
-        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads)
+        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads,
+        head_only=recipe.tune == "head")
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     return losses, logits.argmax(axis=1) == labels
 
@@ -112,9 +123,10 @@ def learning_rate(step, recipe, steps_per_epoch):
 
 
 def update(state, groups, rate, norm, clip_norm, ema=0.0, threads=1):
-    """Clip the gradients of length `norm`, take one step of AdamW and average, in place.
+    """Clip the gradients of length `norm`, take one step of the optimiser and average, in place.
 
-    clip_norm 0: no clipping; ema 0: no average.
+    A state without moment2 is one of SGD with momentum. clip_norm 0: no clipping; ema 0: no
+    average.
     """
     state.step += 1
     # The first steps are forgotten sooner: the average would else stay near the initial weights
@@ -124,20 +136,42 @@ def update(state, groups, rate, norm, clip_norm, ema=0.0, threads=1):
         for part, _, _ in share:
             if clip_norm:
                 optim.clip_by_global_norm(state.gradients[part], norm, clip_norm)
-        optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step, rate,
-                    share)
+        if state.moment2 is None:
+            optim.sgd(state.params, state.gradients, state.moment1, rate, share)
+        else:
+            optim.adamw(state.params, state.gradients, state.moment1, state.moment2, state.step,
+                        rate, share)
         if ema:
             optim.average(state.average, state.params, decay, share)
 
     lanes.in_shares(work, state.params, groups, threads)
 
 
-def groups(shapes, weight_decay):
-    """Return the optimiser's groups: the decayed tensors, which come first, and the others."""
-    places = params.slices(shapes)
-    decayed = max(place.stop for path, place in places.items() if vit.is_decayed(path))
-    total = max(place.stop for place in places.values())
-    return [(slice(0, decayed), 1.0, weight_decay), (slice(decayed, total), 1.0, 0.0)]
+def groups(config, weight_decay, layer_decay=1.0, head_only=False):
+    """Return the optimiser's groups: neighbouring tensors with the same rate and decay.
+
+    The rate of block i is layer_decay^(depth - i) of the highest, that of the embedding
+    layer_decay^(depth + 1). With head_only, for a linear probe, the head alone is in a group.
+    Source: Clark et al. 2020, ELECTRA, appendix A, for rates that fall from layer to layer.
+    """
+    merged = []
+    for path, place in params.slices(vit.shapes(config)).items():
+        if head_only and not path.startswith("head/"):
+            continue
+        multiplier = layer_decay ** layers_above(path, config.depth)
+        decay = weight_decay if vit.is_decayed(path) else 0.0
+        if merged and merged[-1][1:] == (multiplier, decay) and merged[-1][0].stop == place.start:
+            place = slice(merged.pop()[0].start, place.stop)
+        merged.append((place, multiplier, decay))
+    return merged
+
+
+def layers_above(path, depth):
+    """Return how many layers stand between a tensor and the head."""
+    part, _, rest = path.partition("/")
+    if part == "embedding":
+        return depth + 1
+    return depth - int(rest.split("/")[0]) if part == "blocks" else 0
 
 
 def check_failed(state):

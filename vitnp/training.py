@@ -10,12 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import data, evaluation, lanes, model, params, progress, runs, sheets, steps, vit
-from vitnp.backend import get_xp, pick_device
+from vitnp import (
+    data,
+    evaluation,
+    finetuning,
+    lanes,
+    model,
+    params,
+    progress,
+    runs,
+    sheets,
+    steps,
+    vit,
+)
+from vitnp.backend import get_xp, pick_device, to_device
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, batch_of, epoch_order
+from vitnp.errors import Error
 from vitnp.layers import textbook
 from vitnp.model import Model
+from vitnp.randomness import generator
 from vitnp.recipe import Recipe
 from vitnp.saving import Standing, Sums, check_best, guard, read_standing, save, save_best
 from vitnp.stopping import Stopped, stop_signals
@@ -59,20 +73,18 @@ def train(recipe, out=None, ops=textbook):
 def resume(folder, changes=None, ops=textbook):
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
-    changes: fields of the recipe that have no influence on the result (see recipe.py), such as
-    threads. Raises Error where the folder is no run's, or none of its checkpoints is whole.
+    changes: fields of the recipe that have no influence on the result, such as threads. Raises
+    Error where the folder is no run's, none of its checkpoints is whole, or the data are others.
     """
     folder = Path(folder)
     recipe = replace(runs.read_recipe(folder), **(changes or {}))
     with runs.locked(folder):
         runs.remove_litter(folder)
-        run, state = prepare(recipe, ops)
-        run, standing, length = replace(run, folder=folder), Standing(), 0
         last = runs.last_checkpoint(folder)
+        run, state = go_on(recipe, ops, *last) if last else prepare(recipe, ops)
+        run, standing, length = replace(run, folder=folder), Standing(), 0
         if last:
-            tensors, facts, path = last
-            steps.restore(state, tensors, run.trained.config, path)
-            standing, state.step, length = read_standing(facts, path)
+            standing, state.step, length = read_standing(*last[1:])
             check_best(run, state, standing)
         runs.cut_metrics(folder, length)
         progress.say(f"{folder} goes on after step {state.step:,}")
@@ -81,13 +93,43 @@ def resume(folder, changes=None, ops=textbook):
 
 def prepare(recipe, ops):
     """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                        recipe.workers or lanes.cores())
+    dataset = load_data(recipe)
     config, preprocess = recipe.configure(dataset)
+    if recipe.init_from is None:
+        flat = vit.init(config, generator(recipe.seed, "init"))
+        if recipe.position_start == "sincos":
+            finetuning.start_with_waves(flat, config)
+    else:
+        pretrained, method = finetuning.load(recipe.init_from, recipe.heads)
+        config, preprocess, flat = finetuning.start_from(pretrained, config, preprocess, method)
+    return assemble(recipe, dataset, config, preprocess, flat, ops)
+
+
+def go_on(recipe, ops, tensors, facts, path):
+    """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
+    dataset, saved = load_data(recipe), model.from_checkpoint(tensors, facts, path)
+    if saved.class_names != dataset.class_names or (
+            saved.preprocess.shape != dataset.train_images.shape[1:]):
+        raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
+                    "folder that the run was trained on with --data-dir")
+    flat = params.allocate(vit.shapes(saved.config), np.float32, np)
+    run, state = assemble(recipe, dataset, saved.config, saved.preprocess, flat, ops)
+    steps.restore(state, tensors, saved.config, path)
+    return run, state
+
+
+def load_data(recipe):
+    """Return the Dataset that a recipe names."""
+    return data.load(recipe.data, recipe.data_dir, recipe.image_size,
+                     recipe.workers or lanes.cores())
+
+
+def assemble(recipe, dataset, config, preprocess, flat, ops):
+    """Return the Run and the State of weights in a flat buffer on the host."""
     xp = pick_device(recipe.device)
-    recipe = with_micro_batch(recipe, config, xp)
+    recipe, shapes = with_micro_batch(recipe, config, xp), vit.shapes(config)
     training, validation = data.split_validation(dataset.train_labels)
-    state, shapes = steps.start(config, recipe.seed, xp, bool(recipe.ema)), vit.shapes(config)
+    state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
     averaged = trained

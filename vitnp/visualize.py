@@ -1,18 +1,24 @@
-"""Draw what a network is trained on, and how several runs went.
+"""Draw what a network is trained on, how several runs went, and what a network has learned.
 
     python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
     python -m vitnp.visualize compare RUN RUN …
+    python -m vitnp.visualize figures CHECKPOINT [--images FILE …] [--out DIR] …
 
 batch takes the options of vitnp.train, and draws one batch of that run before and after
 augmentation. compare draws the curves of several runs together, finished or not, and prints a
 table. Both write a PNG file, over one that is there, whose path is the last line printed.
+
+figures draws what the paper shows of its networks: patch filters, similarity of positions,
+attention distance, attention rollout and the attention of chosen patches. Each is a PNG file with
+the numbers behind it as .npz beside it, in RUN/figures, or for a file in figures; the folder is the
+last line printed. Pictures are those given, or come from the test part of the run's data set.
 """
 
 import argparse
 import math
 from pathlib import Path
 
-from vitnp import command, presets, recipe
+from vitnp import chosen_checkpoint, command, presets, recipe
 from vitnp.config import is_number
 from vitnp.errors import Error
 
@@ -22,6 +28,9 @@ HEADER = ("run", "model", "epochs", "best validation", "test accuracy", "trainin
 def main(arguments):
     """Draw as the options say, and print the path of the picture last."""
     options = parse(arguments)
+    if options.action == "figures":
+        draw_figures(options)
+        return 0
     if Path(options.figure).suffix.lower() != ".png":
         raise Error(f"--figure is {options.figure}, but the picture is a PNG file; choose a name "
                     "that ends in .png")
@@ -38,7 +47,8 @@ def parse(arguments):
     shape = argparse.RawDescriptionHelpFormatter
     parser = command.Parser(prog="python -m vitnp.visualize", description=__doc__,
                             formatter_class=shape)
-    actions = parser.add_subparsers(dest="action", metavar="batch | compare", required=True)
+    actions = parser.add_subparsers(dest="action", required=True,
+                                    metavar="batch | compare | figures")
     batch = actions.add_parser("batch", help="draw a batch of training images")
     batch.add_argument("--preset", metavar="NAME", help=f"recipe: {presets.described()}")
     recipe.add_options(batch)
@@ -50,7 +60,35 @@ def parse(arguments):
     for action in (batch, compare):
         action.add_argument("--figure", metavar="PNG", default=f"{action.prog.split()[-1]}.png",
                             help="file of the picture (default: %(default)s)")
+    add_figures(actions.add_parser("figures", help="draw what a network has learned"))
     return parser.parse_args(arguments)
+
+
+def add_figures(parser):
+    """Add the options of the action "figures" to its parser."""
+    chosen_checkpoint.add_options(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--images", metavar="FILE", nargs="+", help="pictures to look at")
+    source.add_argument("--data", metavar="NAME", help="data set whose test part is looked at "
+                        "(default: that of the run)")
+    parser.add_argument("--data-dir", metavar="DIR", help="where its files are")
+    parser.add_argument("--out", metavar="DIR", help="folder for the figures (default: "
+                        "CHECKPOINT/figures for a run, else figures)")
+    parser.add_argument("--block", type=int, metavar="N", help="block whose attention is drawn for "
+                        "chosen patches, counted from 1 (default: the last)")
+    parser.add_argument("--head", default="all", metavar="N", help="head, counted from 1, or all "
+                        "(default: all)")
+    parser.add_argument("--query", metavar="ROW,COLUMN", nargs="+", help="patches whose attention "
+                        "is drawn, counted from 1,1 (default: the one in the middle)")
+
+
+def draw_figures(options):
+    """Draw what a network has learned, and print the paths of the files and their folder."""
+    from vitnp import gallery, lanes
+
+    lanes.prepare_process()
+    for path in gallery.draw_all(options):
+        print(path)
 
 
 def draw_batch(options):

@@ -39,7 +39,7 @@ def our_state_after_a_step():
     tree, gradients = (params.views(flat, SHAPES) for flat in (state.params, state.gradients))
     lanes.loss_and_gradients(IMAGES, LABELS, tree, gradients, CONFIG)
     assert np.linalg.norm(state.gradients) > cases.CLIP_NORM
-    groups = steps.groups(SHAPES, cases.WEIGHT_DECAY)
+    groups = steps.groups(CONFIG, cases.WEIGHT_DECAY)
     norm = optim.global_norm(state.gradients)
     steps.update(state, groups, cases.LEARNING_RATE, norm, cases.CLIP_NORM)
     return state

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vitnp.data import NAMES, Dataset, load, split_validation
-from vitnp.data.dataset import check_part
+from vitnp.data import NAMES, Dataset, dataset, load, split_validation
+from vitnp.data.dataset import check_part, statistics
 from vitnp.errors import Error
 
 CLASS_NAMES = ("cat", "dog", "cow")
@@ -90,3 +90,23 @@ def test_too_few_images_are_refused(count):
 def test_an_impossible_fraction_is_refused(fraction):
     with pytest.raises(Error, match="must lie between 0 and 1"):
         split_validation(np.zeros(100), fraction)
+
+
+def test_statistics_are_those_of_the_training_part_by_channel():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (50, 4, 5, 3), np.uint8), np.zeros(50, int)
+    images[..., 1] = 17
+    training, _ = split_validation(labels)
+    pixels = images[training].reshape(-1, 3) / 255
+    mean, std = statistics(images, labels)
+    np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(std[::2], pixels.std(axis=0)[::2], rtol=1e-12)
+    assert std[1] == 1 / 255                                    # not zero, to be divided by
+
+
+def test_of_many_images_statistics_read_some_from_everywhere(monkeypatch):
+    monkeypatch.setattr(dataset, "MOST_IN_STATISTICS", 10)
+    images, labels = np.zeros((100, 2, 2, 1), np.uint8), np.zeros(100, int)
+    training, _ = split_validation(labels)
+    images[training[::9]] = 200
+    assert statistics(images, labels)[0] == (200 / 255,)

@@ -16,7 +16,7 @@ def prepare(config, images, labels, setting, ops=textbook):
     else:
         flat = to_device(vit.init(config, generator(0, "init")), xp)
     tree = params.views(flat, shapes)
-    groups = steps.groups(shapes, cases.WEIGHT_DECAY)
+    groups = steps.groups(config, cases.WEIGHT_DECAY)
     images, labels, now = to_device(images, xp), to_device(labels, xp), timing.clock(xp)
     options = {"ops": ops, "micro_batch": setting.micro_batch, "threads": setting.threads}
 

@@ -1,26 +1,21 @@
-"""Images and labels from an .npz file, such as numpy.savez writes.
+"""Images and labels from an .npz file, such as numpy.savez writes."""
 
-An .npz is a zip archive of .npy files; each of them is a header with type and shape, then the
-elements. Nothing in it is believed before the data are there, and objects are never unpickled.
-"""
-
-import math
 import os
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from vitnp import npz
 from vitnp.data.dataset import Dataset, check_class_names, check_part
-from vitnp.data.idx import MAX_BYTES, PIECE, describe
+from vitnp.data.idx import MAX_BYTES, describe
 from vitnp.errors import Error
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 KERAS_NAMES = ("x_train", "y_train", "x_test", "y_test")
 CLASS_NAMES = "class_names"
 MAX_CLASSES = 100_000
-LARGEST_PACKING = 1032  # deflate makes at most this many bytes of one
+POSSIBLE = "uint8 for images, integers for labels and strings for class names"
 
 
 def load(data_dir):
@@ -32,18 +27,9 @@ def load(data_dir):
     Raises Error for other names, types and shapes, and for a damaged file.
     """
     path = find_file(Path(data_dir))
-    try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            names = choose_names(archive, path)
-            arrays = read_arrays(archive, names, path)
-    except Error:
-        raise
-    except Exception as error:  # noqa: BLE001  zipfile raises nearly anything on damaged files
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        # Some of its sentences quote the file at length.
-        reason = " ".join(reason.split())[:200]
-        raise Error(f"{path} cannot be read ({reason}), but a whole .npz file was "
-                    "expected") from None
+    with npz.reading(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        names = choose_names(archive, path)
+        arrays = read_arrays(archive, names, path)
     sources = [f"{name} in {path}" for name in names]
     class_names = arrays.pop(CLASS_NAMES, None)
     if class_names is None:
@@ -80,7 +66,7 @@ def find_file(path):
 
 def choose_names(archive, path):
     """Return the names of the arrays to read: NAMES or KERAS_NAMES, and CLASS_NAMES if there."""
-    found = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    found = npz.names(archive)
     for names in (NAMES, KERAS_NAMES):
         if set(names) <= set(found):
             return (*names, CLASS_NAMES) if CLASS_NAMES in found else names
@@ -91,57 +77,11 @@ def choose_names(archive, path):
 
 def read_arrays(archive, names, path):
     """Return {name: array} of the arrays called `names`, at most MAX_BYTES of them together."""
-    members = {name: archive.getinfo(name + ".npy") for name in names}
-    total = sum(member.file_size for member in members.values())
+    total = sum(archive.getinfo(name + ".npy").file_size for name in names)
     if total > MAX_BYTES:
         raise Error(f"{path} announces {total} bytes of arrays, but at most {MAX_BYTES} are read")
-    return {name: read_array(archive, member, f"{name} in {path}")
-            for name, member in members.items()}
-
-
-def read_array(archive, member, source):
-    """Return the array in one member of the archive, or raise Error."""
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Error(f"{source} is packed in a way that numpy.savez does not use; save it anew")
-    if member.file_size > LARGEST_PACKING * (member.compress_size + 1):
-        raise Error(f"{source} announces {member.file_size} bytes, but its {member.compress_size} "
-                    "packed bytes cannot hold so many")
-    with archive.open(member) as stream:
-        shape, is_fortran, dtype = read_header(stream, source)
-        size = math.prod(shape) * dtype.itemsize
-        there = member.file_size - stream.tell()
-        if min(shape, default=1) < 1 or size != there:
-            raise Error(f"{source} announces the shape ({describe(shape)}) of {dtype}, {size} "
-                        f"bytes, but has {there}; at least one element is needed")
-        # Piece by piece, because read(size) joins its pieces into a second copy.
-        data = bytearray()
-        while piece := stream.read(PIECE):
-            data += piece
-    if len(data) != size:
-        raise Error(f"{source} announces {size} bytes, but holds {len(data)}")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
-    return np.asarray(array, order="C")
-
-
-def read_header(stream, source):
-    """Return (shape, whether the first dimension is fastest, dtype), or raise Error."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            # Later versions announce headers of up to 4 GiB, which only records need.
-            raise ValueError(f"it has version {version} of the format, but only (1, 0) is read")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = np.lib.format.read_array_header_1_0(stream)
-    except (OSError, EOFError, zipfile.BadZipFile):
-        raise
-    except Exception as error:  # noqa: BLE001  numpy's parser raises nearly anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise Error(f"{source} has a damaged header: {reason[:200]}") from None
-    if header[2].kind not in "uiU":
-        raise Error(f"{source} is of type {header[2]}; possible are uint8 for images, integers "
-                    "for labels and strings for class names, and objects are never read")
-    return header
+    return {name: npz.read_array(archive, name, f"{name} in {path}", "uiU", POSSIBLE)
+            for name in names}
 
 
 def check_arrays(images, labels, class_names, images_source, labels_source):

@@ -7,6 +7,8 @@ import numpy as np
 from vitnp.errors import Error
 from vitnp.randomness import generator
 
+MOST_IN_STATISTICS, CHUNK = 10_000, 250     # images
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -58,6 +60,27 @@ def check_class_names(names, source):
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Error(f"{source} names the class {twice!a} twice")
+
+
+def statistics(images, labels):
+    """Return mean and standard deviation of each channel of the training part, from 0 to 1.
+
+    images: uint8 (count, height, width, C), or Pictures; labels: (count,), for the split. Of more
+    than 10,000 training images so many are read, spread evenly over the shuffled ones.
+    """
+    training, _ = split_validation(labels)
+    chosen = training[::-(-len(training) // MOST_IN_STATISTICS)]
+    counts = np.zeros((images.shape[-1], 256), np.int64)        # of each value, so exact
+    for start in range(0, len(chosen), CHUNK):
+        pixels = images[chosen[start:start + CHUNK]]
+        for channel, count in enumerate(counts):
+            count += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+    values = np.arange(256) / 255.0
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    means = shares @ values
+    deviations = np.sqrt((shares * (values - means[:, None]) ** 2).sum(axis=1))
+    # A channel may be the same everywhere
+    return tuple(means.tolist()), tuple(np.maximum(deviations, 1 / 255).tolist())
 
 
 def split_validation(labels, fraction=0.1, seed=0):

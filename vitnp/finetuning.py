@@ -1,0 +1,73 @@
+"""Other weights to start from than random ones: of a trained network, or positions as waves."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vitnp import model, params, positions, vit
+from vitnp.checkpoint import detect
+from vitnp.errors import Error
+from vitnp.preprocess import Preprocess
+
+
+def load(path, heads=None):
+    """Return the Model to start from, of a run the best one, and how its positions are resized.
+
+    heads: see vitnp.load. The way is that of the library whose layout the file has, for
+    vitnp's own that of the authors.
+    """
+    path = Path(path)
+    is_run = any(os.path.isfile(path / name) for name in (model.CHECKPOINT, model.BEST))
+    which = "best" if os.path.isfile(path / model.BEST) else "last"
+    file = detect.find(path) if os.path.isdir(path) and not is_run else path
+    layout = "native" if is_run or file is None else detect.layout_of(file)
+    return model.load(path, which, heads), "google" if layout == "native" else layout
+
+
+def start_from(pretrained, config, preprocess, method="google"):
+    """Return (config, preprocess, flat): a network for new images and classes, from a Model.
+
+    The head is replaced by zeros, a pre-logits layer is dropped, and the positions are resized to
+    the new grid, the class token's kept; all other weights stay. Sizes, pooling, kind of positions,
+    GELU and the images' scale are those of the trained network; image size, classes and rates of
+    dropout those of config and preprocess. method: see positions.resize.
+    Source: Dosovitskiy et al. 2021, section 3.2.
+
+    Raises Error where the images have other channels, or cannot be cut into the patches.
+    """
+    old = pretrained.config
+    if old.channels != config.channels:
+        raise Error(f"the weights to start from are for images of {old.channels} channels, but "
+                    f"these have {config.channels}; choose others, or train without --init-from")
+    new = replace(old, image_size=config.image_size, classes=config.classes, pre_logits=None,
+                  dropout=config.dropout, stochastic_depth=config.stochastic_depth)
+    flat = params.allocate(vit.shapes(new), pretrained.params["norm"]["gamma"].dtype, np)
+    tree = params.flatten(params.views(flat, vit.shapes(new)))
+    for path, tensor in params.flatten(pretrained.params).items():
+        if path.startswith(("head/", "pre_logits/")):
+            continue
+        if path.startswith("embedding/position"):
+            tensor = resized(path, tensor, old, new, method)
+        tree[path][...] = tensor
+    scale = pretrained.preprocess
+    return new, Preprocess(preprocess.size, scale.mean, scale.std, scale.resample), flat
+
+
+def resized(path, position, old, new, method):
+    """Return a tensor of positions for another grid; of "2d" positions it is one axis' alone."""
+    if path.endswith("row"):
+        return positions.resize(position, (old.grid[0], 1), (new.grid[0], 1), False, method)
+    if path.endswith("column"):
+        return positions.resize(position, (1, old.grid[1]), (1, new.grid[1]), False, method)
+    return positions.resize(position, old.grid, new.grid, old.class_token, method)
+
+
+def start_with_waves(flat, config):
+    """Write positions of sines and cosines to a flat buffer of initial weights, in place."""
+    if config.positions != "learned":
+        raise Error(f"the positions are {config.positions!r}; only learned ones can start as "
+                    "sincos: choose --positions learned or --position-start normal")
+    position = params.views(flat, vit.shapes(config))["embedding"]["position"]
+    position[-config.grid[0] * config.grid[1]:] = positions.sincos(config.grid, config.width)
