@@ -11,8 +11,8 @@ import os
 
 import numpy as np
 
+from vitnp.checkpoint.tensors import opened, read_tensor, write_safetensors
 from vitnp.errors import Error
-from vitnp.files import replacing
 
 FORMAT = 1
 
@@ -23,20 +23,10 @@ def save(path, tensors, facts, previous=None):
     The file is written aside, synced and renamed; `previous` is the path that the old one gets.
     Raises Error where that is impossible.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     tensors = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     facts = {"format": FORMAT} | facts
     facts["sha256"] = checksum(tensors, facts)
-    with replacing(path, previous) as aside:
-        aside.touch()
-        mode = aside.stat().st_mode     # save_file lets the owner alone read its files
-        try:
-            save_file(tensors, aside, {"vitnp": json.dumps(facts)})
-        except SafetensorError as error:
-            raise Error(f"{path} cannot be written ({error})") from None
-        aside.chmod(mode)
+    write_safetensors(path, tensors, {"vitnp": json.dumps(facts)}, previous)
 
 
 def load(path):
@@ -44,16 +34,10 @@ def load(path):
 
     Raises Error for a file that is missing, no checkpoint of vitnp, of another format or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not os.path.isfile(path):
         raise Error(f"there is no file {path}; give a run folder or a checkpoint.safetensors")
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
-        raise Error(f"{path} is damaged or no safetensors file ({error})") from None
+    with opened(path) as file:
+        metadata, names = file.metadata() or {}, list(file.keys())
     if "vitnp" not in metadata:
         raise Error(f"{path} was not written by vitnp: it has no such entry in its metadata")
     try:
@@ -64,6 +48,7 @@ def load(path):
     if found != FORMAT:
         raise Error(f"{path} has format {found!r}, but this version of vitnp reads {FORMAT}; "
                     "install the version that wrote it, or a newer one")
+    tensors = {name: read_tensor(path, name) for name in names}
     if checksum(tensors, facts) != written:
         raise Error(f"{path} is damaged: its checksum does not fit")
     return tensors, facts

@@ -4,6 +4,7 @@ import contextlib
 import os
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -60,12 +61,16 @@ def of_safetensors(path):
         types = {name: TYPES.get(part.get_dtype(), part.get_dtype())
                  for name, part in slices.items()}
 
-    def get(name):
-        # The library maps the file into memory; opened anew for each tensor, it holds one at a time
-        with opened(path) as file:
-            return file.get_tensor(name)
+    yield Source(path, shapes, types, partial(read_tensor, path))
 
-    yield Source(path, shapes, types, get)
+
+def read_tensor(path, name):
+    """Return one tensor of a safetensors file.
+
+    The library maps the file into memory; opened anew for each tensor, it holds one at a time.
+    """
+    with opened(path) as file:
+        return file.get_tensor(name)
 
 
 @contextlib.contextmanager
@@ -86,15 +91,15 @@ def write_npz(path, tensors):
         np.savez(file, **tensors)
 
 
-def write_safetensors(path, tensors, metadata):
+def write_safetensors(path, tensors, metadata, previous=None):
     """Write tensors, a dict name → array, and metadata, a dict of strings, as safetensors.
 
-    Raises Error where the file cannot be written.
+    previous: see files.replacing. Raises Error where the file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    with replacing(path) as aside:
+    with replacing(path, previous) as aside:
         aside.touch()
         mode = aside.stat().st_mode     # save_file lets the owner alone read its files
         try:
