@@ -15,7 +15,7 @@ def mnist():
 
 def fashion_mnist():
     """Train on Fashion-MNIST: python -m vitnp.train --preset fashion-mnist."""
-    return SMALL | {"data": "fashion-mnist", "model": "mini/4", "epochs": 22, "flip": 0.5}
+    return SMALL | {"data": "fashion-mnist", "model": "mini/7", "epochs": 50, "flip": 0.5}
 
 
 def cifar10_small():
