@@ -11,7 +11,8 @@ from data_sets.picture_files import picture_bytes, turned_bytes
 from PIL import Image
 
 import vitnp
-from vitnp import canvas, classes, inside, lanes, params, predict, prediction_figure, vit
+from vitnp import classes, inside, lanes, params, predict, vit
+from vitnp.drawing import canvas, prediction_figure
 from vitnp.preprocess import Preprocess
 
 NAMES = ("zebra", "apple", "$x$ a name that is long enough to be cut short in a small figure", "猫",

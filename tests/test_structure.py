@@ -13,11 +13,9 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 # Each part may import what stands further down, never what stands further up.
 ORDER = (
     ("train", "evaluate", "predict", "visualize", "bench"),
-    ("gallery",),
     ("training",),
     ("saving",),
-    ("canvas", "chosen_checkpoint", "evaluation", "figures", "finetuning", "paper_figures",
-     "prediction_figure", "presets", "runs", "sheets", "steps"),
+    ("chosen_checkpoint", "drawing", "evaluation", "finetuning", "presets", "runs", "steps"),
     ("recipe",),
     ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import vitnp
-from vitnp import data, figures, runs, sheets, steps, training, visualize
+from vitnp import data, runs, steps, training, visualize
+from vitnp.drawing import figures, sheets
 from vitnp.recipe import Recipe
 
 RECIPE = Recipe(model="micro/4", epochs=2, batch_size=30, seed=3, mixup=0.4, cutmix=1.0, flip=0.5,

@@ -37,7 +37,8 @@ def main(arguments):
 
     command.check_counts(options, "threads")
 
-    from vitnp import data, evaluation, lanes, model, runs, sheets
+    from vitnp import data, evaluation, lanes, model, runs
+    from vitnp.drawing import sheets
 
     lanes.prepare_process()
     settings = runs.read_recipe(options.run)

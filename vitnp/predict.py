@@ -115,7 +115,8 @@ def print_json(paths, predictions):
 
 def draw(trained, options, predictions):
     """Draw the first pictures with their predictions and their attention rollout."""
-    from vitnp import canvas, looking, prediction_figure
+    from vitnp import looking
+    from vitnp.drawing import canvas, prediction_figure
     from vitnp.progress import say
 
     paths = options.images[:prediction_figure.MOST]

@@ -10,22 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import (
-    data,
-    evaluation,
-    finetuning,
-    lanes,
-    model,
-    params,
-    progress,
-    runs,
-    sheets,
-    steps,
-    vit,
-)
+from vitnp import data, evaluation, finetuning, lanes, model, params, progress, runs, steps, vit
 from vitnp.backend import get_xp, pick_device, to_device
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, batch_of, epoch_order
+from vitnp.drawing import sheets
 from vitnp.errors import Error
 from vitnp.layers import textbook
 from vitnp.model import Model

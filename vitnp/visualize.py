@@ -84,7 +84,8 @@ def add_figures(parser):
 
 def draw_figures(options):
     """Draw what a network has learned, and print the paths of the files and their folder."""
-    from vitnp import gallery, lanes
+    from vitnp import lanes
+    from vitnp.drawing import gallery
 
     lanes.prepare_process()
     for path in gallery.draw_all(options):
@@ -93,8 +94,9 @@ def draw_figures(options):
 
 def draw_batch(options):
     """Draw one batch of the run that a recipe describes."""
-    from vitnp import data, lanes, sheets
+    from vitnp import data, lanes
     from vitnp.data.batches import batch_of, epoch_order
+    from vitnp.drawing import sheets
 
     command.check_counts(argparse.Namespace(**options), "epoch", "step")
     wanted = recipe.from_options(options, presets.find(options["preset"]))
@@ -120,7 +122,8 @@ def draw_batch(options):
 
 def draw_runs(folders, figure):
     """Draw the curves of runs together and print their table."""
-    from vitnp import figures, runs
+    from vitnp import runs
+    from vitnp.drawing import figures
     from vitnp.progress import say
 
     settings = [runs.read_recipe(folder) for folder in folders]
@@ -162,7 +165,7 @@ def short_names(folders):
 
 def row(name, settings, records):
     """Return the words of one run's line in the table, as HEADER has them."""
-    from vitnp.figures import best_of
+    from vitnp.drawing.figures import best_of
 
     epochs = [record for record in records if "epoch" in record]
     best = best_of(epochs)

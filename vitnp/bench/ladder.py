@@ -63,7 +63,7 @@ def draw(measured, mode, path):
     """Draw a group of bars for each case: images a second, relative to the first bar."""
     from matplotlib.figure import Figure
 
-    from vitnp import figures
+    from vitnp.drawing import figures
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     axes = figure.subplots()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import evaluation, figures, runs
+from vitnp import evaluation, runs
+from vitnp.drawing import figures
 from vitnp.layers import textbook
 
 CONFUSION, MISTAKES = "confusion", "mistakes"       # names of files, without their ending

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_figures import check_no_words_meet, check_nothing_is_cut_off, drawn, picture
 
-from vitnp import figures, sheets
+from vitnp.drawing import figures, sheets
 
 __all__ = ["drawn"]     # the fixture, which ruff takes for a name that is not used
 NAMES = ("cat", "dog", "W" * 60, "a class with quite a long name, $5$")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import canvas, chosen_checkpoint, data, looking, paper_figures, runs
+from vitnp import chosen_checkpoint, data, looking, runs
+from vitnp.drawing import canvas, paper_figures
 from vitnp.errors import Error
 from vitnp.files import replacing
 from vitnp.progress import say

@@ -11,7 +11,8 @@ from PIL import Image
 from test_predict import make_model
 
 import vitnp
-from vitnp import data, gallery, inside, looking, runs, visualize
+from vitnp import data, inside, looking, runs, visualize
+from vitnp.drawing import gallery
 from vitnp.recipe import Recipe
 
 FIGURES = ["attention_distance", "filters", "positions", "query_attention", "rollout"]

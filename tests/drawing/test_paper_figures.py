@@ -5,7 +5,7 @@ import pytest
 from matplotlib.patches import Rectangle
 from test_figures import check_no_words_meet, check_nothing_is_cut_off, drawn, labels, picture
 
-from vitnp import canvas, paper_figures, prediction_figure
+from vitnp.drawing import canvas, paper_figures, prediction_figure
 
 __all__ = ["drawn"]     # the fixture, which ruff takes for a name that is not used
 rng = np.random.default_rng(0)

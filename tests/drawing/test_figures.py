@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import vitnp
-from vitnp import figures
+from vitnp.drawing import figures
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
            "Bag", "Ankle boot")

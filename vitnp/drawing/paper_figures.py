@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from vitnp import canvas, figures
+from vitnp.drawing import canvas, figures
 
 MOST_MAPS = 14                  # position maps down and across
 ACROSS = 4                      # pictures beside each other

@@ -3,7 +3,8 @@
 import contextlib
 import warnings
 
-from vitnp import figures, picture
+from vitnp import picture
+from vitnp.drawing import figures
 
 LONGEST = 600                   # pixels of a photograph that is drawn
 SMALL = 64                      # pixels up to which a picture is enlarged without smoothing

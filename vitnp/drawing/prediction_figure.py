@@ -1,6 +1,6 @@
 """Pictures with what a network says of them and where it looks, one row a picture."""
 
-from vitnp import canvas, figures
+from vitnp.drawing import canvas, figures
 
 MOST = 20                       # pictures in a figure
 MOST_BARS = 10
