@@ -20,6 +20,10 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "vitnp"
+# Files whose tests have another name than theirs
+ELSEWHERE = {"batches": ["data_sets/test_ahead.py"], "dataset": ["data_sets/test_split.py"],
+             "files": ["test_files_and_runs.py"], "geometry": ["data_sets/test_resized.py"],
+             "saving": ["test_resume.py"], "training": ["test_training.py", "test_resume.py"]}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Outcome:
 def tests_for(file):
     """Return the test files to run, those most likely to see a mistake in `file` first."""
     name = Path(file).stem
-    own = [path for path in sorted(TESTS.rglob(f"test_{name}.py"))]
+    own = [TESTS / path for path in ELSEWHERE.get(name, ())]
+    own += [path for path in sorted(TESTS.rglob(f"test_{name}.py")) if path not in own]
     every = ["test_google_fixtures.py", "test_vit.py", "layers", "test_trajectories.py",
              "test_optim.py", "test_params.py", "test_training.py", "test_strict_training.py",
              "test_gradcheck.py"]

@@ -1,0 +1,1 @@
+"""The book: chapters in Markdown, and what runs them."""
