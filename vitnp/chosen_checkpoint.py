@@ -29,8 +29,7 @@ def load(options):
 
     from vitnp import lanes, model
 
-    has_best = os.path.isfile(Path(options.checkpoint) / model.BEST)
-    which = options.which or ("best" if has_best else "last")
+    which = options.which or model.best_or_last(options.checkpoint)
     loaded = model.load(options.checkpoint, which, options.heads, size).to(options.device)
     return replace(loaded, threads=options.threads or lanes.cores())
 
@@ -52,18 +51,11 @@ def whole_numbers(text):
     return [int(word) for word in words] if all(map(str.isdecimal, words)) else None
 
 
-def is_run(path):
-    """Tell whether a path is the folder of a run with a checkpoint in it."""
-    from vitnp import model
-
-    return any(os.path.isfile(Path(path) / name) for name in (model.CHECKPOINT, model.BEST))
-
-
 def title_of(path):
     """Return what figures call a checkpoint: model and data of a run, else the file's name."""
-    from vitnp import runs
+    from vitnp import model, runs
 
-    if is_run(path) and os.path.isfile(Path(path) / runs.CONFIG):
+    if model.is_run(path) and os.path.isfile(Path(path) / runs.CONFIG):
         settings = runs.read_recipe(path)
         return f"{settings.model} on {settings.data}"
     return Path(path).resolve().name

@@ -1,6 +1,7 @@
 """Files that are either the old ones or the new ones, whatever happens in between."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
 
@@ -30,6 +31,21 @@ def replacing(path, previous=None):
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()
+
+
+def write_json(path, content):
+    """Write a dict as a JSON file. Raises Error where that fails."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def refusing(sentence, cure):
+    """Turn an OSError into an Error: the sentence, the reason and the cure."""
+    try:
+        yield
+    except OSError as error:
+        raise Error(f"{sentence}: {error.strerror or error}; {cure}") from None
 
 
 def sync(path):

@@ -1,13 +1,10 @@
 """Other weights to start from than random ones: of a trained network, or positions as waves."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from vitnp import model, params, positions, vit
-from vitnp.checkpoint import detect
 from vitnp.errors import Error
 from vitnp.preprocess import Preprocess
 
@@ -18,11 +15,8 @@ def load(path, heads=None):
     heads: see vitnp.load. The way is that of the library whose layout the file has, for
     vitnp's own that of the authors.
     """
-    path = Path(path)
-    is_run = any(os.path.isfile(path / name) for name in (model.CHECKPOINT, model.BEST))
-    which = "best" if os.path.isfile(path / model.BEST) else "last"
-    file = detect.find(path) if os.path.isdir(path) and not is_run else path
-    layout = "native" if is_run or file is None else detect.layout_of(file)
+    which = model.best_or_last(path)
+    _, layout = model.find(path, which)
     return model.load(path, which, heads), "google" if layout == "native" else layout
 
 

@@ -153,21 +153,35 @@ def load(path, which="last", heads=None, image_size=None):
     Raises Error where there is no checkpoint, or it is damaged, incomplete or something else.
     """
     path = Path(path)
-    names = {"last": CHECKPOINT, "best": BEST}
-    if which not in names:
-        raise Error(f"which is {which!r}; possible are {', '.join(names)}")
-    file = path
-    if os.path.isdir(path):
-        file = path / names[which]
-        if not any(os.path.exists(path / name) for name in (CHECKPOINT, PREVIOUS, BEST)):
-            file = detect.find(path) or file
-    layout = detect.layout_of(file)
+    file, layout = find(path, which)
     if layout == "native":
         model = load_native(file, path, which)
     else:
         model = Model(*LAYOUTS[layout].load(file, heads, image_size))
     check_given(file, model.config, heads, image_size)
     return model
+
+
+def find(path, which="last"):
+    """Return the file of a checkpoint and its layout, for a file or folder; which: see load."""
+    names = {"last": CHECKPOINT, "best": BEST}
+    if which not in names:
+        raise Error(f"which is {which!r}; possible are {', '.join(names)}")
+    file = Path(path)
+    if os.path.isdir(path):
+        foreign = None if is_run(path) else detect.find(path)
+        file = foreign or file / names[which]
+    return file, detect.layout_of(file)
+
+
+def is_run(path):
+    """Tell whether a path is the folder of a run with a checkpoint in it."""
+    return any(os.path.isfile(Path(path) / name) for name in (CHECKPOINT, PREVIOUS, BEST))
+
+
+def best_or_last(path):
+    """Return "best" for the folder of a run that has such a checkpoint, else "last"."""
+    return "best" if os.path.isfile(Path(path) / BEST) else "last"
 
 
 def load_native(file, path, which):

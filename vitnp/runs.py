@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vitnp.checkpoint import native
 from vitnp.errors import Error
-from vitnp.files import replacing, sync
+from vitnp.files import refusing, sync, write_json
 from vitnp.model import CHECKPOINT, PREVIOUS
 from vitnp.progress import say
 from vitnp.recipe import Recipe
@@ -42,15 +42,6 @@ def create(out, data, model, recipe, preprocess):
                         "or leave it out for a new one")
         write_config(folder, *content)
     return folder
-
-
-@contextlib.contextmanager
-def refusing(sentence, cure):
-    """Turn an OSError into an Error: the sentence, the reason and the cure."""
-    try:
-        yield
-    except OSError as error:
-        raise Error(f"{sentence}: {error.strerror}; {cure}") from None
 
 
 def place(above, content, names):
@@ -87,8 +78,7 @@ def write_config(folder, model, recipe, preprocess):
     """Write config.json: dicts of the model's, the recipe's and the preprocessing's fields."""
     content = {"format": FORMAT, "vitnp": installed_version(), "model": model, "recipe": recipe,
                "preprocess": preprocess}
-    with replacing(Path(folder) / CONFIG) as aside:
-        aside.write_text(json.dumps(content, indent=2) + "\n")
+    write_json(Path(folder) / CONFIG, content)
 
 
 def read_config(folder):
@@ -158,6 +148,15 @@ def cut_metrics(folder, length):
             "what is left")
     elif found > length:
         os.truncate(path, length)
+
+
+def last_line(folder):
+    """Return the last line of metrics.jsonl, whole or not, as bytes."""
+    path = Path(folder) / METRICS
+    try:
+        return path.read_bytes().splitlines()[-1]
+    except (OSError, IndexError):       # no file, or nothing in it
+        return b""
 
 
 def read_metrics(folder):

@@ -80,7 +80,12 @@ def check_best(run, state, standing):
 
 
 def result_of(folder):
-    """Return the record of the test in the metrics of a run, or None where it is not finished."""
+    """Return the record of the test in the metrics of a run, or None where it is not finished.
+
+    The checkpoint, which may be large, is read only where the metrics end with a test.
+    """
+    if b'"test_loss"' not in runs.last_line(folder):
+        return None
     last = runs.last_checkpoint(folder)
     if last and read_standing(*last[1:])[0].finished:
         return runs.read_metrics(folder)[-1]

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import pickle
-import random
 import struct
 import sys
 import warnings
@@ -19,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from damage import cut_or_flip, limit_memory
+from damage import cut_or_flip, print_outcomes
 from foreign import random_model
 from npz_files import described, npy_bytes, with_announced_size, zip_bytes
 from safetensors.numpy import load, save
@@ -242,18 +241,7 @@ def one_checkpoint(kind, numbers, folder):
 
 def main(folder, seed, count):
     """Damage and read `count` checkpoints, each kind as often as the others."""
-    folder = Path(folder)
-    limit_memory()
-    counts = {kind: {"read": 0, "refused": 0} for kind in KINDS}
-    for number in range(count):
-        kind = tuple(KINDS)[number % len(KINDS)]
-        numbers = random.Random(f"{seed}/{number}")
-        try:
-            counts[kind][one_checkpoint(kind, numbers, folder / f"{number}")] += 1
-        except BaseException:
-            print(f"at checkpoint {number}, {kind}, seed {seed}", file=sys.stderr)
-            raise
-    print(json.dumps(counts))
+    print_outcomes(KINDS, one_checkpoint, Path(folder), seed, count)
 
 
 if __name__ == "__main__":

@@ -87,3 +87,21 @@ def check_gradients(found, reference, bound, width):
             ours, theirs = (np.delete(each, keys, 0) for each in (ours, theirs))
         if ours.size:
             assert np.abs(ours - theirs).max() <= bound * np.abs(theirs).max(), name
+
+
+def check_comes_back(folder, layout, dtype, changes):
+    """Assert that a model written in a layout is read again with the same bits."""
+    model = random_model(dtype, **changes)
+    model.save(folder / "a", layout)
+    loaded = vitnp.load(folder / "a")
+    assert (loaded.config, loaded.preprocess) == (model.config, model.preprocess)
+    same_bits(model.params, loaded.params)
+
+
+def check_names_and_scales_come_back(folder, module, changes):
+    """Assert that a module's save keeps class names, also equal ones, and all of Preprocess."""
+    model, names = random_model(**changes), ("a", "b", "ä", "a", "\u732b")
+    preprocess = Preprocess(CONFIG.image_size, (0.1, 1 / 3, 0.3), (0.2, 0.3, 0.7), "bicubic")
+    module.save(folder, model.config, model.params, preprocess, names)
+    loaded = vitnp.load(folder)
+    assert (loaded.class_names, loaded.preprocess) == (names, preprocess)

@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from foreign import (
-    CONFIG,
     DATA,
     PRECISIONS,
     cast,
+    check_comes_back,
     check_forward,
     check_gradients,
+    check_names_and_scales_come_back,
     loss_and_gradients,
     random_model,
     refusal,
@@ -135,19 +136,11 @@ def test_pictures_become_what_the_image_processor_makes_of_them(tmp_path):
 @pytest.mark.parametrize("changes", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_written_model_comes_back_to_the_bit(tmp_path, dtype, changes):
-    model = random_model(dtype, **(HF | changes))
-    model.save(tmp_path / "a", "huggingface")
-    loaded = vitnp.load(tmp_path / "a")
-    assert (loaded.config, loaded.preprocess) == (model.config, model.preprocess)
-    same_bits(model.params, loaded.params)
+    check_comes_back(tmp_path, "huggingface", dtype, HF | changes)
 
 
 def test_names_and_scales_come_back_too(tmp_path):
-    model, names = random_model(**HF), ("a", "b", "ä", "a", "\u732b")
-    preprocess = Preprocess(CONFIG.image_size, (0.1, 1 / 3, 0.3), (0.2, 0.3, 0.7), "bicubic")
-    huggingface.save(tmp_path, model.config, model.params, preprocess, names)
-    loaded = vitnp.load(tmp_path)
-    assert (loaded.class_names, loaded.preprocess) == (names, preprocess)
+    check_names_and_scales_come_back(tmp_path, huggingface, HF)
 
 
 def test_the_file_alone_is_asked_for_its_heads(tmp_path):

@@ -220,15 +220,23 @@ def main(folder, seed, count):
     """Damage and read `count` files, one after another, each kind as often as the others."""
     folder = Path(folder)
     picture.read(picture_files_start(folder), 4, 4)         # loads Pillow's formats
+    print_outcomes(KINDS, one_file, folder, seed, count)
+
+
+def print_outcomes(kinds, try_one, folder, seed, count):
+    """Print as JSON how many of each kind try_one(kind, numbers, path) returned as what.
+
+    It returns "read" or "refused", or raises, and then the place is printed. Limits the memory.
+    """
     limit_memory()
-    counts = {kind: {"read": 0, "refused": 0} for kind in KINDS}
+    counts = {kind: {"read": 0, "refused": 0} for kind in kinds}
     for number in range(count):
-        kind = tuple(KINDS)[number % len(KINDS)]
+        kind = tuple(kinds)[number % len(kinds)]
         numbers = random.Random(f"{seed}/{number}")
         try:
-            counts[kind][one_file(kind, numbers, folder / f"{number}")] += 1
+            counts[kind][try_one(kind, numbers, folder / f"{number}")] += 1
         except BaseException:
-            print(f"at file {number}, {kind}, seed {seed}", file=sys.stderr)
+            print(f"at number {number}, {kind}, seed {seed}", file=sys.stderr)
             raise
     print(json.dumps(counts))
 

@@ -25,6 +25,19 @@ IMAGES, LABELS = ARRAYS["train_images"], ARRAYS["train_labels"]
 KERAS = dict(zip(arrays.KERAS_NAMES, ARRAYS.values(), strict=True))
 
 
+def check_cheap_refusal(folder, data, words, most):
+    """Assert that a file with these data is refused in fewer than `most` bytes of memory."""
+    path = folder / "a.npz"
+    path.write_bytes(data)
+    tracemalloc.start()
+    message = refusal(arrays.load, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert words in message and str(path) in message
+    assert peak < most and len(message) < 1000
+    assert list(folder.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("changes", [{}, dict.fromkeys(ARRAYS) | KERAS])
 def test_a_set_is_read_under_either_names(tmp_path, packed, changes):
@@ -153,15 +166,7 @@ DEEP = "(" * 1000
 def test_a_damaged_array_is_refused_and_takes_no_memory(tmp_path, monkeypatch, data, words,
                                                         compression):
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "a.npz"
-    path.write_bytes(replacing("train_images", data, compression))
-    tracemalloc.start()
-    message = refusal(arrays.load, path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert words in message and str(path) in message
-    assert peak < 8e6 and len(message) < 1000
-    assert list(tmp_path.iterdir()) == [path]
+    check_cheap_refusal(tmp_path, replacing("train_images", data, compression), words, 8e6)
 
 
 def test_headers_of_other_writers_are_read(tmp_path):
@@ -188,15 +193,7 @@ CLIMBING = {f"../../{name}.npy": GOOD for name in ARRAYS}
     (zip_bytes({f"{i}.npy": b"" for i in range(500)}), "'9', ...; needed are"),
 ], ids=itertools.count())
 def test_an_archive_that_is_none_is_refused(tmp_path, data, words):
-    path = tmp_path / "a.npz"
-    path.write_bytes(data)
-    tracemalloc.start()
-    message = refusal(arrays.load, path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert words in message and str(path) in message
-    assert peak < 24e6 and len(message) < 1000
-    assert list(tmp_path.iterdir()) == [path]
+    check_cheap_refusal(tmp_path, data, words, 24e6)
 
 
 def test_a_protected_archive_is_refused(tmp_path):

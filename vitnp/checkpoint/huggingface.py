@@ -9,6 +9,7 @@ from pathlib import Path
 from vitnp.checkpoint import renaming, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
 from vitnp.errors import Error
+from vitnp.files import write_json
 
 STEM = {
     "embeddings.patch_embeddings.projection.weight": Row("embedding/projection/weight", "DCPQ",
@@ -107,8 +108,8 @@ def save(folder, config, tree, preprocess, class_names=None):
     folder = Path(folder)
     tensors.write_safetensors(folder / "model.safetensors", from_ours(tree, config),
                               {"format": "pt"})
-    settings.write_json(folder / "preprocessor_config.json", describe_images(preprocess))
-    settings.write_json(folder / "config.json", describe(config, tree, class_names))
+    write_json(folder / "preprocessor_config.json", describe_images(preprocess))
+    write_json(folder / "config.json", describe(config, tree, class_names))
 
 
 def configure(source, table, said, heads, image_size):

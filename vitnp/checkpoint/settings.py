@@ -7,7 +7,6 @@ from pathlib import Path
 
 from vitnp.config import ViTConfig, is_number
 from vitnp.errors import Error
-from vitnp.files import replacing
 from vitnp.preprocess import Preprocess
 
 LARGEST_FILE = 50_000_000       # bytes; the names of 21,843 classes take two million
@@ -30,12 +29,6 @@ def read_json(path):
     if not isinstance(content, dict):
         raise Error(f"{path} is damaged: it holds no JSON object of a usual size")
     return content
-
-
-def write_json(path, content):
-    """Write a dict as a JSON file. Raises Error where that fails."""
-    with replacing(path) as aside:
-        aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def make_folder(path):

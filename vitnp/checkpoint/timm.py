@@ -12,6 +12,7 @@ from pathlib import Path
 from vitnp.checkpoint import renaming, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
 from vitnp.errors import Error
+from vitnp.files import write_json
 from vitnp.preprocess import RESAMPLE
 
 STEM = {
@@ -111,7 +112,7 @@ def save(folder, config, tree, preprocess, class_names=None):
     folder = Path(folder)
     tensors.write_safetensors(folder / "model.safetensors", from_ours(tree, config),
                               {"format": "pt"})
-    settings.write_json(folder / "config.json", describe(config, preprocess, class_names))
+    write_json(folder / "config.json", describe(config, preprocess, class_names))
 
 
 def configure(source, table, said, arguments, images, heads, image_size):

@@ -14,6 +14,7 @@ import argparse
 from vitnp import command
 from vitnp.data import fetch, sources
 from vitnp.errors import Error
+from vitnp.progress import say
 
 
 def main(arguments):
@@ -28,7 +29,7 @@ def main(arguments):
                     f"{', '.join(sources.SOURCES)} (digits comes with vitnp)")
     source = sources.SOURCES[options.name]
     folder = options.data_dir or sources.default_dir(options.name)
-    fetch.say("\n".join(sources.describe(source)))
+    say("\n".join(sources.describe(source)))
     fetch.fetch(source, folder, fetch.PATIENCE)
     print(folder)
     return 0

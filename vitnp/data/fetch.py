@@ -21,7 +21,8 @@ from pathlib import Path
 from vitnp.data.sources import amount
 from vitnp.data.unpack import unpack
 from vitnp.errors import Error
-from vitnp.files import sync
+from vitnp.files import refusing, sync
+from vitnp.progress import say
 
 PIECE = 2**16
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d+|\*)")
@@ -57,11 +58,6 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         return super().http_error_302(request, io.BytesIO(), code, message, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
-
-
-def say(message):
-    """Print a message to stderr."""
-    print(message, file=sys.stderr, flush=True)
 
 
 def fetch(source, folder, patience=PATIENCE):
@@ -113,11 +109,8 @@ def is_there(file, folder):
 
 def make_folder(folder):
     """Make the folder, or raise Error where it cannot be made or written."""
-    try:
+    with refusing(f"the folder {folder} cannot be made", "name another --data-dir"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"the folder {folder} cannot be made: {error.strerror or error}; name another "
-                    "--data-dir") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Error(f"the folder {folder} cannot be written; name another --data-dir")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import chosen_checkpoint, data, looking, runs
+from vitnp import chosen_checkpoint, data, looking, model, runs
 from vitnp.drawing import canvas, paper_figures
 from vitnp.errors import Error
-from vitnp.files import replacing
+from vitnp.files import refusing, replacing
 from vitnp.progress import say
 
 MOST_PICTURES, MOST_SHOWN = 128, 8          # for the attention distance, and for the rollout
@@ -41,8 +41,8 @@ def draw_all(options):
     pictures = choose(options, trained)
     numbers = gather(trained, pictures, block, heads, queries)
     folder = Path(options.out or (Path(options.checkpoint) / "figures"
-                                  if chosen_checkpoint.is_run(options.checkpoint) else "figures"))
-    with runs.refusing(f"the folder {folder} cannot be made", "choose another --out"):
+                                  if model.is_run(options.checkpoint) else "figures"))
+    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, arrays in numbers.items():
@@ -149,7 +149,7 @@ def choose(options, trained):
                         np.array([Path(path).name for path in paths]), paths)
     name, data_dir, side = options.data, options.data_dir, None
     if name is None:
-        if not chosen_checkpoint.is_run(options.checkpoint):
+        if not model.is_run(options.checkpoint):
             raise Error(f"{options.checkpoint} is no run with pictures of its own; give some with "
                         "--images FILE …, or a data set with --data NAME")
         settings = runs.read_recipe(options.checkpoint)
