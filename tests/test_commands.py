@@ -152,6 +152,8 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--data mnist", "fetch it with python -m vitnp.data fetch mnist, or"),
     ("--data npz", "--data npz needs --data-dir, the place of the arrays"),
     ("--image-size 30", "images of 30 x 30 cannot be cut into patches of side 4"),
+    ("--init-from thesis --model tiny/4 --gelu erf",
+     "--model, --gelu cannot be given with --init-from: they are those of the weights"),
     ("--resume nowhere", "with --resume only --data-dir, --device, --threads, --workers can be"),
     ("--data mnist --data-dir nowhere", "nowhere is not a folder"),
     ("--data mnist --data-dir .", "holds no file train-images-idx3-ubyte"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import vitnp
-from vitnp import ViTConfig, data, finetuning, params, positions, training, vit
+from vitnp import ViTConfig, data, finetuning, params, positions, runs, training, vit
 from vitnp.model import Model
 from vitnp.preprocess import Preprocess
 from vitnp.recipe import Recipe
@@ -145,6 +145,7 @@ def test_a_run_is_fine_tuned_at_a_larger_size_and_goes_on_when_its_origin_is_gon
     recipe = replace(QUICK, init_from=str(first), image_size=16, **change)
     folder, tuned, _ = training.train(recipe, tmp_path / "second")
     assert tuned.config.image_size == (16, 16) and tuned.config.width == 32
+    assert runs.read_recipe(folder).title == "first fine-tuned on digits"
     if "tune" in change:
         before, after = vitnp.load(first).params, tuned.params
         np.testing.assert_array_equal(after["blocks"][0]["mlp"]["in"]["weight"],

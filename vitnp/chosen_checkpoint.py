@@ -56,6 +56,5 @@ def title_of(path):
     from vitnp import model, runs
 
     if model.is_run(path) and os.path.isfile(Path(path) / runs.CONFIG):
-        settings = runs.read_recipe(path)
-        return f"{settings.model} on {settings.data}"
+        return runs.read_recipe(path).title
     return Path(path).resolve().name

@@ -58,7 +58,7 @@ def main(arguments):
     print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
           f"{len(labels) / seconds:,.0f} images/s")
     print_confusion(score, dataset.class_names)
-    title, ending = f"{settings.model} on {settings.data}, {options.part} part", ""
+    title, ending = f"{settings.title}, {options.part} part", ""
     if options.part != "test":
         ending += f"-{options.part}"
     if options.which != "best":

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vitnp.config import ViTConfig, is_number
 from vitnp.data.dataset import statistics
@@ -105,6 +106,18 @@ class Recipe:
         if not passed:
             raise Error(f"--{name.replace('_', '-')} is {getattr(self, name)!r}; "
                         f"it must be {possible}")
+
+    @property
+    def network(self):
+        """What tables call the network: the model, or the weights that it started from."""
+        if self.init_from is None:
+            return self.model
+        return f"{Path(self.init_from).resolve().name} fine-tuned"
+
+    @property
+    def title(self):
+        """What figures call the run."""
+        return f"{self.network} on {self.data}"
 
     def configure(self, dataset):
         """Return the ViTConfig and Preprocess that fit this recipe and a data set."""

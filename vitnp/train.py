@@ -14,6 +14,7 @@ from vitnp import command, presets, recipe
 from vitnp.errors import Error
 
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
+OF_WEIGHTS = ("model", "pooling", "positions", "position_start", "scale", "gelu")
 
 
 def main(arguments):
@@ -34,6 +35,10 @@ def main(arguments):
 
 def start(preset, options):
     """Train a new run."""
+    doubled = [name for name in OF_WEIGHTS if options[name] is not None]
+    if options["init_from"] is not None and doubled:
+        raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
+                    "are those of the weights")
     from vitnp import lanes, training
 
     wanted = recipe.from_options(options, preset)

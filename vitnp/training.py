@@ -138,7 +138,7 @@ def with_micro_batch(recipe, config, xp):
 def fit(run, state, standing):
     """Train from the state on to the end of the run; see train."""
     recipe, dataset, folder = run.recipe, run.dataset, run.folder
-    progress.say(f"{recipe.model} with {state.params.size:,} parameters; {recipe.data}: "
+    progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{len(run.training):,} images to train on, {len(run.validation):,} to validate, "
                  f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
     if state.step == 0:

@@ -171,7 +171,7 @@ def row(name, settings, records):
     best = best_of(epochs)
     tested = [record["test_accuracy"] for record in records if "test_accuracy" in record]
     minutes, seconds = divmod(round(sum(record.get("seconds", 0) for record in epochs)), 60)
-    return (name, settings.model, f"{len(epochs)} of {settings.epochs}",
+    return (name, settings.network, f"{len(epochs)} of {settings.epochs}",
             f"{100 * best['validation_accuracy']:.2f} %" if best else "-",
             f"{100 * tested[-1]:.2f} %" if tested else "-",
             f"{minutes // 60}:{minutes % 60:02}:{seconds:02}")

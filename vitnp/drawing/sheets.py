@@ -19,9 +19,8 @@ WORDS = 8                                           # points
 
 def draw_run(folder, recipe, dataset, logits):
     """Draw a run that is over: its curves, and from the test part's logits what draw_part draws."""
-    title = f"{recipe.model} on {recipe.data}"
-    figures.curves(runs.read_metrics(folder), Path(folder) / runs.CURVES, title)
-    draw_part(folder, f"{title}, test part", dataset.test_images, dataset.test_labels, logits,
+    figures.curves(runs.read_metrics(folder), Path(folder) / runs.CURVES, recipe.title)
+    draw_part(folder, f"{recipe.title}, test part", dataset.test_images, dataset.test_labels, logits,
               dataset.class_names)
 
 
