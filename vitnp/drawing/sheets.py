@@ -20,8 +20,8 @@ WORDS = 8                                           # points
 def draw_run(folder, recipe, dataset, logits):
     """Draw a run that is over: its curves, and from the test part's logits what draw_part draws."""
     figures.curves(runs.read_metrics(folder), Path(folder) / runs.CURVES, recipe.title)
-    draw_part(folder, f"{recipe.title}, test part", dataset.test_images, dataset.test_labels, logits,
-              dataset.class_names)
+    draw_part(folder, f"{recipe.title}, test part", dataset.test_images, dataset.test_labels,
+              logits, dataset.class_names)
 
 
 def draw_part(folder, title, images, labels, logits, names, indices=None, ending=""):
