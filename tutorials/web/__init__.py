@@ -1,0 +1,1 @@
+"""What the web book is made of besides its chapters: settings, formulas, style."""
