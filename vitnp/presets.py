@@ -8,18 +8,27 @@ SMALL = {"batch_size": 64, "learning_rate": 1.2e-3, "warmup_epochs": 0.5, "rotat
 
 
 def mnist():
-    """Train on MNIST: python -m vitnp.train --preset mnist."""
+    """Train on MNIST: python -m vitnp.train --preset mnist.
+
+    Test accuracy 99.1 % (seed 0) in 9 minutes on two cores of an AMD EPYC (Zen 3).
+    """
     return SMALL | {"data": "mnist", "model": "mini/7", "epochs": 12, "warmup_epochs": 1,
                     "crop_padding": 2, "rotate": 10.0, "rescale": 0.1}
 
 
 def fashion_mnist():
-    """Train on Fashion-MNIST: python -m vitnp.train --preset fashion-mnist."""
+    """Train on Fashion-MNIST: python -m vitnp.train --preset fashion-mnist.
+
+    Test accuracy 91.3 % (seed 0) in 31 minutes on two cores of an AMD EPYC (Zen 3).
+    """
     return SMALL | {"data": "fashion-mnist", "model": "mini/7", "epochs": 50, "flip": 0.5}
 
 
 def cifar10_small():
-    """Train on CIFAR-10: python -m vitnp.train --preset cifar10-small."""
+    """Train on CIFAR-10: python -m vitnp.train --preset cifar10-small.
+
+    Test accuracy 81.5 % (seed 0) in 2 hours 16 minutes on two cores of an AMD EPYC (Zen 3).
+    """
     return SMALL | {"data": "cifar10", "model": "midi/4", "epochs": 32, "crop_padding": 4,
                     "flip": 0.5}
 
