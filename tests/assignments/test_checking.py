@@ -1,0 +1,157 @@
+"""The check: what it finds, what it must not refuse, and what it says of files that do not work."""
+
+import pytest
+import table
+
+from tutorials.assignments import __main__ as command_line
+from tutorials.assignments import checking, oracles, starter, students, tasks
+from vitnp import Error
+
+SOFTMAX, LINEAR = starter.library_text("layers.softmax"), starter.library_text("layers.linear")
+LAYERNORM = starter.library_text("layers.layernorm")
+
+
+def check_linear(forward=None, backward=None, before=""):
+    """Check a linear.py in which one function has another body, and return the Report."""
+    text = before + LINEAR
+    if forward is not None:
+        text += f"\n\ndef forward(x, weight, bias):\n    {forward}\n"
+    if backward is not None:
+        text += ("\n\nright = backward\n\n\ndef backward(dy, cache):\n"
+                 f"    dx, dweight, dbias = right(dy, cache)\n    {backward}\n")
+    return checking.check_task("04-linear", {"linear.py": text})
+
+
+@pytest.mark.parametrize(("body", "told"), [
+    ("return None", "returns nothing"),
+    ("return x @ weight + bias",
+     "forward must return two values, y and the cache; yours returns one array of the shape"),
+    ("return (x @ weight + bias).tolist(), x", "y is no array"),
+    ("return (x @ weight + bias) / 0.0, x", "a division by zero"),
+    ("return (x @ weight + bias).astype(int), x", "y is an array of int64, not of float64"),
+    ("return (x @ weight + bias).astype('float32'), x", "y is float32 where the arguments are"),
+    ("return unknown, x", "NameError: name 'unknown' is not defined (linear.py, line "),
+    ("raise NotImplementedError('later')", "not written yet: later"),
+    ("weight += 1.0\n    return x @ (weight - 1.0) + bias, (x, weight - 1.0)", "in place"),
+])
+def test_a_wrong_forward_is_told_and_backward_waits(body, told):
+    report = check_linear(forward=body)
+    forward, backward = report.verdicts
+    assert told in forward.message, forward.message
+    assert not forward.passed and backward.passed is None
+    assert backward.message == "not judged: forward comes first"
+
+
+@pytest.mark.parametrize(("body", "told"), [
+    ("pass", "returns nothing"),
+    ("return dx, dweight", "backward must return 3 values, dx, dweight, dbias; yours returns 2"),
+    ("return dx", "yours returns one array"),
+    ("return dx, dweight, None", "dbias is no array"),
+    ("return dx, dweight, dbias * float('nan')", "dbias holds nan"),
+    ("return dx, dweight, dbias.astype('float32')", "dbias is float32"),
+    ("dy *= 0.0\n    return dx, dweight, dbias", "changes its argument dy in place"),
+    ("cache[0][...] = 0.0\n    return dx, dweight, dbias",
+     "when it is called twice with one cache"),
+])
+def test_a_wrong_backward_is_told(body, told):
+    forward, backward = check_linear(backward=body).verdicts
+    assert forward.passed and backward.passed is False
+    assert told in backward.message, backward.message
+    assert "see tutorials/04_linear_softmax_cross_entropy.md, line " in backward.message
+
+
+def test_what_is_kept_outside_of_the_cache_is_found():
+    text = LINEAR.replace("def forward", "KEPT = []\n\n\ndef forward").replace(
+        "    rows = x.reshape(-1, x.shape[-1])                           # (rows, in)\n    y =",
+        "    KEPT[:] = [x, weight]\n    rows = x.reshape(-1, x.shape[-1])\n    y =").replace(
+        "x, weight = cache", "x, weight = KEPT")
+    assert text.count("KEPT") == 3
+    report = checking.check_task("04-linear", {"linear.py": text})
+    assert "what it needs was overwritten" in report.message
+    assert report.verdicts[1].kinds == ("overwritten cache",)
+
+
+def test_files_that_cannot_be_loaded_and_loops_without_end(monkeypatch):
+    for text, told in (("def forward(:\n", "SyntaxError"), ("import nothing_like_it\n", "nothing"),
+                       ("raise ValueError('no')\n", "ValueError: no (linear.py, line 1)")):
+        report = checking.check_task("04-linear", {"linear.py": text})
+        assert report.status == "wrong" and told in report.message, report.message
+        assert [verdict.passed for verdict in report.verdicts] == [False, None]
+    monkeypatch.setattr(checking, "SECONDS", 3.0)
+    report = check_linear(backward="while True: pass")
+    assert [verdict.passed for verdict in report.verdicts] == [True, False]
+    assert "loop without an end" in report.message and "linear.py, line" in report.message
+
+
+def test_what_is_printed_is_shown_and_does_not_disturb(capsys, tmp_path):
+    (tmp_path / "linear.py").write_text(LINEAR + "\nprint('hello')\n")
+    assert command_line.main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{'04-linear':<32}passed\n1 of 1 passed\n"
+    (tmp_path / "softmax.py").write_text(SOFTMAX)
+    assert command_line.main(["check", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    assert "missing\n    cross_entropy.py is not there" in told and "1 of 2 passed" in told
+    (tmp_path / "linear.py").write_text("print('hello')\n" + LINEAR.replace("y += bias", "pass"))
+    assert command_line.main(["check", str(tmp_path), "04-linear"]) == 1
+    told = capsys.readouterr().out
+    assert "it printed:\n        hello" in told and "likely: the bias is not added" in told
+
+
+def test_mistakes_in_calling_the_check(tmp_path):
+    with pytest.raises(Error, match="there is no folder"):
+        command_line.main(["check", str(tmp_path / "none")])
+    with pytest.raises(Error, match="holds no file of a task; begin with"):
+        command_line.main(["check", str(tmp_path)])
+    (tmp_path / "linear.py").write_bytes(b"\xff\xfe")
+    with pytest.raises(Error, match="not text in UTF-8"):
+        command_line.main(["check", str(tmp_path)])
+
+
+def test_seeds_ask_with_other_values_and_sizes():
+    shapes = set()
+    for seed in (0, 1, 2, 3):
+        answer = oracles.answers("layers.linear", seed)[0]
+        shapes.add(answer.question.arguments["x"].tobytes())
+        for question in oracles.questions("layers.block", seed):
+            sizes = question.sizes
+            letters = [sizes[letter] for letter in ("B", "T", "H", "Dh", "D", "F")]
+            assert len(set(letters)) == len(letters), sizes
+    assert len(shapes) == 4
+    wrong = LINEAR.replace("y += bias", "pass")
+    for seed in (1, 2):
+        assert not checking.check_task("04-linear", {"linear.py": wrong}, seed).passed
+
+
+def test_training_takes_the_layers_that_pass(tmp_path, monkeypatch, capsys):
+    (tmp_path / "layernorm.py").write_text(LAYERNORM)
+    (tmp_path / "linear.py").write_text(LINEAR.replace("y += bias", "pass"))
+    taken = []
+
+    def train(recipe, out, ops):
+        taken.append(ops)
+        raise Error("enough")
+
+    monkeypatch.setattr("vitnp.training.train", train)
+    monkeypatch.setattr("vitnp.lanes.prepare_process", lambda: None)
+    with pytest.raises(Error, match="enough"):
+        command_line.main(["train", str(tmp_path), "--epochs", "1"])
+    told = capsys.readouterr().out
+    assert f"{'layernorm':<24}yours" in told and f"{'linear':<24}the library's" in told
+    assert taken[0].layernorm.__file__ == str(tmp_path / "layernorm.py")
+    assert taken[0].linear.__name__ == "vitnp.layers.linear"
+    with pytest.raises(Error, match=r"layernorm.py, line 1: ZeroDivisionError.*get_xp"):
+        (tmp_path / "layernorm.py").write_text("1 / 0")
+        students.guarded(lambda: students.load(tmp_path, "layers.layernorm"), tmp_path)
+
+
+def test_wrong_and_right_answers_are_enough_and_can_be_planted():
+    found = list(table.submissions())
+    assert sum(kind != "" for _, kind, _, _ in found) >= 150
+    assert sum(kind == "" for _, kind, _, _ in found) >= 25
+    asked = {table.module_of(file) for file, _, _, _ in found}
+    assert asked == {module for task in tasks.TASKS for module in task.modules}
+
+
+@pytest.mark.slow
+def test_wrong_answers_are_caught_and_named_and_right_ones_accepted():
+    assert table.main([]) == 0

@@ -1,0 +1,116 @@
+"""The diagnosis: it names the mistake from the numbers alone."""
+
+import numpy as np
+import pytest
+
+from tutorials.assignments import bank, diagnosis, faults, oracles, relations, tasks
+from vitnp import Error
+
+MODULES = [module for task in tasks.TASKS for module in task.modules]
+SIZES = {"B": 3, "T": 9, "H": 2, "Dh": 5, "D": 10}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_known_mistake_can_be_planted_and_has_kinds_that_exist(module):
+    """The bank must follow the library: each right text occurs once in it."""
+    known = bank.known(module)
+    assert len(known) >= 10
+    for mistake in known:
+        assert set(mistake.kinds) <= set(relations.KINDS), mistake.sentence
+        compile(mistake.text, module, "exec")
+
+
+def consequences(module, sentence):
+    """Return the first Answer about a module, and what the mistake with this sentence gives."""
+    answer = oracles.answers(module)[0]
+    mistake = next(one for one in bank.known(module) if sentence in one.sentence)
+    return answer, bank.consequences(mistake, answer, "plain", "backward")
+
+
+@pytest.mark.parametrize(("module", "sentence", "kind"), [
+    ("layers.layernorm", "treated as constants; x is in both", relations.PROJECTION),
+    ("layers.layernorm", "gamma stands outside", relations.GAMMA),
+    ("layers.softmax", "only the diagonal", relations.PROJECTION),
+    ("layers.linear", "dweight is transposed", relations.TRANSPOSE),
+    ("layers.gelu", "density of the erf form is used for", relations.TANH),
+    ("layers.dot_product_attention", "is missing in dq", relations.FACTOR),
+])
+def test_a_known_mistake_is_named_from_its_numbers(module, sentence, kind):
+    answer, found = consequences(module, sentence)
+    wrong = [name for name, value in answer.gradients.items()
+             if faults.is_wrong(found[name], value)]
+    likely = diagnosis.of_values(answer, "plain", "backward", found, wrong)
+    assert sentence in likely[0].sentence and kind in likely[0].kinds
+
+
+def relation(change):
+    true = np.random.default_rng(0).standard_normal((3, 9, 10))
+    return relations.relation("dx", change(true), true, SIZES)[0]
+
+
+def test_sign_and_factors_are_named_whatever_the_layer():
+    assert relation(lambda x: -x) == relations.Likely(
+        (relations.SIGN,), "dx has the wrong sign")
+    third = relation(lambda x: x / 3)
+    assert relations.MEAN in third.kinds and "0.333333 (1/B" in third.sentence
+    root = relation(lambda x: -x * np.sqrt(5))
+    assert root.kinds == (relations.SIGN, relations.FACTOR) and "-√Dh" in root.sentence
+    assert "zero everywhere" in relation(lambda x: 0 * x).sentence
+
+
+def test_shapes_tell_of_missing_sums_and_exchanged_axes():
+    dy = np.random.default_rng(0).standard_normal((3, 9, 10))
+    summed = relations.relation("dbias", dy, dy.sum(axis=(0, 1)), SIZES)[0]
+    assert summed.kinds == (relations.MISSING_SUM,)
+    assert summed.sentence == "dbias is not summed over all images and tokens: its sum is right"
+    heads = np.random.default_rng(0).standard_normal((3, 2, 9, 5))
+    swapped = relations.relation("y", heads.swapaxes(1, 2), heads, SIZES)[0]
+    assert relations.SWAPPED in swapped.kinds
+
+
+def test_only_the_first_image_is_seen():
+    answer = oracles.answers("layers.linear")[0]
+    true = answer.gradients["dx"]
+    mine = np.where(np.arange(3)[:, None, None] == 0, true, 2 * true + 1)
+    (likely,) = diagnosis.of_values(answer, "plain", "backward",
+                                    answer.gradients | {"dx": mine}, ["dx"])
+    assert likely == relations.Likely((relations.FIRST,),
+                                      "in dx only the first image is right")
+
+
+def test_numbers_of_the_message():
+    true = np.ones((2, 3))
+    mine = true.copy()
+    mine[1, 2] = 1.5
+    assert faults.comparison(mine, true) == (
+        ", shape (2, 3): 1 of 6 numbers are wrong, relative error 0.5; the worst at [1, 2]: "
+        "yours 1.5, right 1")
+    assert faults.is_wrong(np.full((2, 3), np.nan), true)
+    assert not faults.is_wrong(true + 1e-8, true) and faults.is_wrong(true[0], true)
+
+
+def test_a_text_of_another_form_is_refused():
+    with pytest.raises(Error, match="neither - nor"):
+        bank.read("sign: wrong\n-a\nb")
+    with pytest.raises(Error, match="occurs 2 times, not once"):
+        bank.plant("a a", [("a", "b")])
+    assert bank.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
+        ("x: y", [("a", "b"), ("c", "")]), ("z: w", [("d", "")])]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_every_known_mistake_gives_something_wrong(module):
+    """A mistake that changes no answer would be a sentence about nothing."""
+    for mistake in bank.known(module):
+        seen = False
+        for answer in oracles.answers(module):
+            for form in {"plain", "float32"} & set(answer.question.forms):
+                bound = faults.FLOAT32_TOLERANCE if form == "float32" else faults.TOLERANCE
+                for side in ("forward", "backward") if answer.gradients else ("forward",):
+                    right = answer.outputs if side == "forward" else answer.gradients
+                    given = bank.consequences(mistake, answer, form, side)
+                    seen |= isinstance(given, str) or any(
+                        value is not None and faults.is_wrong(given.get(name), value, bound)
+                        for name, value in right.items())
+        assert seen, mistake.sentence

@@ -1,0 +1,225 @@
+"""Check a task: run the student's functions in a child process, and judge here what they return."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tutorials.assignments import faults, oracles, sandbox, tasks
+from tutorials.assignments.faults import Fault
+from tutorials.assignments.sandbox import Call, Ref
+from vitnp.errors import Error
+
+SECONDS = 20.0      # for all calls of a task; the library needs well under one
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one function, such as "layernorm:backward".
+
+    passed: None where it is not written yet or could not be judged; kinds: the kinds of mistake
+    that the message names.
+    """
+
+    function: str
+    passed: bool | None
+    message: str = ""
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is said of one task; status is "passed", "wrong", "unwritten" or "missing"."""
+
+    task: str
+    status: str
+    verdicts: tuple[Verdict, ...] = ()
+    note: str = ""
+    printed: str = ""
+
+    @property
+    def passed(self):
+        """True where every function is right."""
+        return self.status == "passed"
+
+    @property
+    def share(self):
+        """The share of the functions that are right, from 0 to 1."""
+        return sum(verdict.passed is True for verdict in self.verdicts) / max(len(self.verdicts), 1)
+
+    @property
+    def message(self):
+        """All messages, as lines of text."""
+        told = [f"{verdict.function}: {verdict.message}" for verdict in self.verdicts
+                if verdict.message]
+        return "\n".join(([self.note] if self.note else []) + told)
+
+
+def check_task(name, sources, seed=0, isolation="none"):
+    """Return the Report on a task.
+
+    sources: a dict file name → text, such as "layernorm.py"; seed: which values and sizes are
+    drawn; isolation: see sandbox.run. Raises Error for an unknown task.
+    """
+    task = tasks.find(name)
+    missing = [file for file in task.files if file not in sources]
+    if missing:
+        return Report(name, "missing", note=f"{missing[0]} is not there")
+    checked = [check_module(task, module, sources[task.file_of(module)], seed, isolation)
+               for module in task.modules]
+    verdicts = tuple(verdict for found, _ in checked for verdict in found)
+    return Report(name, status_of(verdicts), verdicts,
+                  printed="".join(printed for _, printed in checked))
+
+
+def check_module(task, module, text, seed, isolation):
+    """Return the Verdicts on the functions of one file, and what it printed.
+
+    The child has this file in the library's place, and no other file of the student's: a layer is
+    not called wrong because of another one.
+    """
+    answers = oracles.answers(module, seed)
+    calls = plan(answers)
+    files = {f"{module.replace('.', '/')}.py": text} | helpers(calls)
+    outcome = sandbox.run(files, list(calls.values()), seconds=SECONDS, isolation=isolation)
+    results = dict(zip(calls, outcome.results, strict=False))
+    functions = [f"{module}:{name}" for name in task.functions_of(module)]
+    if outcome.status != "ok" and not results:
+        stopped = Verdict(short(functions[0]), False, outcome.message)
+        return [stopped, *(Verdict(short(one), None) for one in functions[1:])], outcome.printed
+    return judge(task, functions, answers, calls, results, outcome), outcome.printed
+
+
+def short(function):
+    """Return a function's name in messages: "linear:forward" of "layers.linear:forward"."""
+    return function.removeprefix("layers.")
+
+
+def read_folder(folder):
+    """Return the Python files of a folder, a dict file name → text."""
+    if not Path(folder).is_dir():
+        raise Error(f"there is no folder {folder}; `start` makes it")
+    sources = {}
+    for path in sorted(Path(folder).glob("*.py")):
+        try:
+            sources[path.name] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise Error(f"{path} is not text in UTF-8; save it so") from None
+    return sources
+
+
+def plan(answers):
+    """Return the calls of a check in order, a dict (number of the answer, form, what) → Call.
+
+    All forwards come before the first backward, so that they are judged whatever becomes of it.
+    what: "forward"; then "prepare" (the same, and what it returns is kept), "entry" (what the cache
+    must hold), "backward" and "again" (the same backward once more). With the first question about
+    a function: "other" and "other backward" (other values in the same shapes), then "late" (the
+    first backward once more) and "returned" (what the first forward returned, looked at again).
+    """
+    calls = {(number, form, "forward"): forward_call(answer, form)
+             for number, answer in enumerate(answers) for form in answer.question.forms}
+    for number, form, _ in list(calls):
+        answer, key = answers[number], (number, form)
+        question, kept, plain = answer.question, f"{number} {form}", form == "plain"
+        if question.called:
+            continue                    # these work in place, and keep nothing
+        first = plain and answer.other is not None
+        calls[*key, "prepare"] = replace(calls[*key, "forward"], keep=kept, send=())
+        if plain and question.entry:
+            calls[*key, "entry"] = look(Ref(kept, 1), *question.entry)
+        backward = Call(f"vitnp.{question.call[0]}", question.backward or "",
+                        [oracles.in_form(answer.dy, form), Ref(kept, 1)], layout=layout(form))
+        if question.backward:
+            calls[*key, "backward"] = backward
+            if plain:
+                calls[*key, "again"] = backward
+        if first:
+            calls[*key, "other"] = replace(forward_call(answer.other, form), keep="other")
+            if question.backward:
+                calls[*key, "other backward"] = replace(backward, arguments=[
+                    answer.dy, Ref("other", 1)])
+                calls[*key, "late"] = backward
+            calls[*key, "returned"] = look(Ref(kept, 0 if question.backward else None))
+    return calls
+
+
+def look(place, *names):
+    """Return the Call that looks at something kept in the child."""
+    return Call("vitnp.exam_cache", "entry", [place, *names])
+
+
+def forward_call(answer, form):
+    """Return the Call of a forward; of what it returns with a cache, only y is sent."""
+    module, function = answer.question.call
+    return Call(f"vitnp.{module}", function, oracles.in_form(answer.question.positional, form),
+                send=(0,) if answer.question.backward else None, layout=layout(form))
+
+
+def layout(form):
+    """Return how the arrays of a form lie in memory; see sandbox.Call."""
+    return form if form in ("strided", "read-only") else "plain"
+
+
+def helpers(calls):
+    """Return the files of ours that the child needs, as a dict path → text; none tells an answer.
+
+    The dropout without chance stands in place of the library's.
+    """
+    called = {call.module.removeprefix("vitnp.") for call in calls.values()}
+    needed = {f"{name}.py": f"{name}.py" for name in called if name.startswith("exam_")}
+    needed["layers/dropout.py"] = "fixed_dropout.py"
+    return {path: (tasks.HERE / file).read_text(encoding="utf-8") for path, file in needed.items()}
+
+
+def judge(task, functions, answers, calls, results, outcome):
+    """Return the Verdict on each function of a module."""
+    unmade, verdicts = next((key for key in calls if key not in results), None), []
+    for function in functions:
+        backward = function.endswith(":backward")
+        if backward and verdicts[-1].passed is not True:
+            verdicts.append(Verdict(short(function), None, "not judged: forward comes first"))
+            continue
+        try:
+            for key in asked(function, answers, calls):
+                if key == unmade:
+                    raise Fault(outcome.message)
+                if key in results:
+                    faults.examine(answers[key[0]], key, results[key])
+                elif key[2] in ("forward", "backward"):
+                    raise Fault("not judged, since the check was stopped before", judged=False)
+        except Fault as fault:
+            message = told(task, function, fault)
+            verdicts.append(Verdict(short(function), False if fault.judged else None, message,
+                                    fault.kinds))
+        else:
+            verdicts.append(Verdict(short(function), True))
+    return verdicts
+
+
+def told(task, function, fault):
+    """Return the message about a fault, with the place in the book.
+
+    Where a planted bug is to be found, the numbers are told and the mistake is not named.
+    """
+    lines = [line for line in str(fault).split("\n")
+             if not (task.bug and line.startswith("likely: "))]
+    place = tasks.place(task, function)
+    return "\n".join(lines + ([f"see {place}"] if place and fault.judged else []))
+
+
+def asked(function, answers, calls):
+    """Return the keys of the calls that tell about a function, plain ones first."""
+    module, _, name = function.partition(":")
+    backward = name == "backward"
+    judged = (module, "forward" if backward else name)
+    kinds = (("backward", "again", "other backward", "late") if backward
+             else ("forward", "entry", "other", "returned"))
+    keys = [key for key in calls if key[2] in kinds and answers[key[0]].question.judged == judged]
+    order = {key: (key[1] != "plain", key[0], kinds.index(key[2])) for key in keys}
+    return sorted(keys, key=order.get)
+
+
+def status_of(verdicts):
+    """Return the status of a task from the Verdicts on its functions."""
+    if all(verdict.passed for verdict in verdicts):
+        return "passed"
+    return "wrong" if any(verdict.passed is False for verdict in verdicts) else "unwritten"

@@ -1,0 +1,182 @@
+"""What the likely mistake is, told from the numbers that a student's function returned.
+
+First the bank of known mistakes is asked: one that gives the same numbers has been found. Then come
+relations that hold for every layer: another sign, a factor, a transpose, a missing sum, only the
+first image right, a parameter that is not used. Last, what LayerNorm and softmax promise.
+"""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from tutorials.assignments import bank, oracles
+from tutorials.assignments.relations import (
+    AXIS,
+    BIAS,
+    EQUAL,
+    FACTOR,
+    FIRST,
+    GAMMA,
+    MISSING_SUM,
+    PROJECTION,
+    SIGN,
+    TRANSPOSE,
+    Likely,
+    equal,
+    places,
+    relation,
+    word,
+)
+from vitnp import params
+
+EQUAL_FLOAT32 = 1e-4        # of the largest entry
+
+
+def of_values(answer, form, side, found, wrong):
+    """Return the Likely mistakes behind wrong arrays, at most three.
+
+    found: a dict name → array, what the function returned; wrong: the names of the wrong ones.
+    """
+    tolerance = EQUAL_FLOAT32 if form == "float32" else EQUAL
+    known, unexplained = known_mistakes(answer, form, side, found, wrong, tolerance)
+    likely = list(known)
+    right = answer.outputs if side == "forward" else answer.gradients
+    for name in wrong:
+        for part, mine, true in parts_of(name, found[name], right[name]):
+            likely += relation(part, mine, true, answer.question.sizes)
+            if name in unexplained:
+                dy = answer.dy if side == "backward" else None
+                likely += places(part, mine, true, answer.question.sizes, dy)
+    if not likely and form == "plain":
+        for name in unexplained:
+            likely += changed_arguments(answer, side, name, found[name], tolerance)
+            likely += part_of_dy(answer, side, name, found[name], tolerance)
+            likely += promises(answer, side, found[name])
+    return list(dict.fromkeys(likely))[:3]
+
+
+def of_crash(answer, form, side, message):
+    """Return the Likely mistakes behind an error, among them those that raise the same one."""
+    raised = re.sub(r" \([^()]*\.py, line \d+\)$", "", message).partition(": ")[2]
+    likely = []
+    for mistake in bank.known(answer.question.judged[0]):
+        given = bank.consequences(mistake, answer, form, side)
+        if given == raised:
+            likely.append(Likely(mistake.kinds, mistake.sentence))
+    if not likely and re.search(r"matmul|broadcast|not aligned|reshape|concatenation", raised):
+        likely = [Likely((TRANSPOSE, AXIS), "two shapes do not fit together; write down the shape "
+                         "of every line: a transpose, a sum or keepdims=True may be missing")]
+    return likely[:2]
+
+
+def known_mistakes(answer, form, side, found, wrong, tolerance):
+    """Return the mistakes of the bank that explain wrong arrays, and the names left over."""
+    explained = []
+    right = answer.outputs if side == "forward" else answer.gradients
+    for mistake in bank.known(answer.question.judged[0]):
+        given = bank.consequences(mistake, answer, form, side)
+        if isinstance(given, dict):
+            names = [name for name in wrong
+                     if equal(found[name], given.get(name), tolerance)
+                     and not equal(given[name], right[name], tolerance)]
+            explained.append((names, mistake))
+    likely, left = [], list(wrong)
+    while explained:
+        names, mistake = max(explained, key=lambda pair: len(set(pair[0]) & set(left)))
+        gained = [name for name in names if name in left]
+        if not gained:
+            break
+        left = [name for name in left if name not in gained]
+        likely.append(Likely(mistake.kinds, mistake.sentence))
+    return likely, left
+
+
+def parts_of(name, mine, true):
+    """Return (name, found, right) of an array; of packed queries, keys and values, each third."""
+    if not re.search(r"qkv/(weight|bias)$", name) or mine.shape != true.shape:
+        return [(name, mine, true)]
+    thirds = zip(np.split(mine, 3, axis=-1), np.split(true, 3, axis=-1), strict=True)
+    return [(f"{name} ({part})", *pair)
+            for part, pair in zip(("queries", "keys", "values"), thirds, strict=True)
+            if part != "keys" or mine.ndim > 1]
+
+
+def changed_arguments(answer, side, name, mine, tolerance):
+    """Return the arguments that seem to be used otherwise: with another value all is equal."""
+    question, likely = answer.question, []
+    if not question.backward:
+        return []
+    for path, array in params.flatten(question.arguments).items():
+        for kind, told, change in changes(path, question.sizes) if array is not None else ():
+            arguments = oracles.copied(question.arguments)
+            value = params.find(arguments, path)
+            value[...] = change(value)
+            changed = replace(question, arguments=arguments)
+            if equal(mine, library_values(changed, side, answer.dy).get(name), tolerance):
+                likely.append(Likely((kind,), f"{name} would be right if {path} were {told}"))
+    return likely
+
+
+def changes(path, sizes):
+    """Return ways to change an argument, as (kind, what is told, function of the array)."""
+    last = path.rpartition("/")[2]
+    found = [(SIGN, "subtracted or negated: look at its sign", lambda x: -x)]
+    if last in ("bias", "beta", "position", "class_token"):
+        found.append((BIAS, "0: it is forgotten somewhere", lambda x: 0.0 * x))
+    if last == "gamma":
+        found.append((GAMMA, "1: it is forgotten somewhere", lambda x: 0.0 * x + 1.0))
+    for letter in ("D", "Dh", "T"):
+        root = math.sqrt(sizes[letter])
+        for told, factor in ((f"√{letter}", root), (f"1/√{letter}", 1 / root),
+                             (letter, root**2), (f"1/{letter}", root**-2)):
+            found.append((FACTOR, f"multiplied by {told}",
+                          lambda x, factor=factor: x * factor))
+    return found
+
+
+def part_of_dy(answer, side, name, mine, tolerance):
+    """Return whether a gradient is that of the first, or of all but the first, image or token."""
+    if side == "forward":
+        return []
+    dy, sizes = answer.dy, answer.question.sizes
+    words = [word(size, sizes, f"entry of axis {axis}") for axis, size in enumerate(dy.shape)]
+    parts = [(f"{told} {words[axis]}", (slice(None),) * axis + (part,))
+             for axis in range(dy.ndim)
+             for told, part in (("only the first", slice(0, 1)),
+                                ("all but the first", slice(1, None)))]
+    if dy.ndim > 2:
+        parts.append((f"only the first {words[1]} of the first {words[0]}",
+                      (slice(0, 1), slice(0, 1))))
+    for told, place in parts:
+        part = np.zeros_like(dy)
+        part[place] = dy[place]
+        if equal(mine, library_values(answer.question, side, part).get(name), tolerance):
+            return [Likely((FIRST, MISSING_SUM), f"{name} is made of {told}: it is a sum over all "
+                           "of them")]
+    return []
+
+
+def library_values(question, side, dy):
+    """Return what the library's functions give for a question, a dict name → array."""
+    functions = oracles.library(question)
+    if side == "forward":
+        return oracles.forward(question, functions)[0]
+    return oracles.backward(question, functions, dy)
+
+
+def promises(answer, side, mine):
+    """Return which promise of LayerNorm or softmax is broken, whatever else is wrong."""
+    layer, likely = answer.question.judged[0], []
+    if mine.ndim < 2:
+        return []
+    rows = mine.sum(axis=-1)
+    if layer == "layers.softmax" and side == "forward" and not np.allclose(rows, 1.0):
+        likely.append(Likely((AXIS,), "the weights of each row should have the sum 1"))
+    if layer in ("layers.softmax", "layers.layernorm") and side == "backward" and (
+            np.abs(rows).max() > EQUAL * np.abs(mine).max()):
+        likely.append(Likely((PROJECTION,), "the numbers of each row of dx should have the sum 0, "
+                             "since a constant added to a row of x changes nothing: a path is "
+                             "missing"))
+    return likely

@@ -1,0 +1,1 @@
+"""Two projects: a scaling study, and training on pictures of one's own."""

@@ -1,0 +1,170 @@
+"""The tasks of the course: what each asks for, and where the book derives it."""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitnp.errors import Error
+
+HERE = Path(__file__).parent
+CHAPTERS = HERE.parent
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task; its name begins with the number of the book's chapter.
+
+    functions: what is to be written, each as "module:function" with a module of vitnp; minutes: how
+    long it takes; headings: where the chapter derives a function, by the function, or by "" for
+    all others; bug: True where a mistake is to be found in a file that is written already.
+    """
+
+    name: str
+    functions: tuple[str, ...]
+    minutes: int
+    headings: dict[str, str]
+    bug: bool = False
+
+    @property
+    def modules(self):
+        """The modules of the task in order, such as "layers.layernorm"."""
+        return tuple(dict.fromkeys(function.partition(":")[0] for function in self.functions))
+
+    @property
+    def files(self):
+        """The names of the student's files, one for each module."""
+        return tuple(self.file_of(module) for module in self.modules)
+
+    def file_of(self, module):
+        """Return the name of the student's file for a module."""
+        return f"{stem(module)}{'_bug' if self.bug else ''}.py"
+
+    def functions_of(self, module):
+        """Return the names of the functions to be written in a module."""
+        pairs = (function.split(":") for function in self.functions)
+        return tuple(name for part, name in pairs if part == module)
+
+
+def pair(*modules):
+    """Return the functions of layers: forward and backward of each module."""
+    return tuple(f"layers.{module}:{name}" for module in modules
+                 for name in ("forward", "backward"))
+
+
+TASKS = (
+    Task("01-checker", ("gradcheck:central_difference", "gradcheck:entry_slope",
+                        "gradcheck:numeric_gradient"), 45,
+         {"": "Backward: from one number to arrays",
+          "gradcheck:central_difference": "Forward: two ways to measure a slope",
+          "gradcheck:entry_slope": "The best step"}),
+    Task("02-patches", pair("patches"), 40,
+         {"": "Reshape, transpose, reshape", "layers.patches:backward": "Through the cutting"}),
+    Task("03-class-token", pair("class_token", "position_2d"), 40, {}),
+    Task("04-linear", pair("linear"), 40,
+         {"": "The linear layer", "layers.linear:backward": "Backward, index by index"}),
+    Task("04-softmax-cross-entropy", pair("softmax", "cross_entropy"), 75,
+         {"layers.softmax:forward": "Softmax",
+          "layers.softmax:backward": "Backward, step by step",
+          "layers.cross_entropy:forward": "Cross-entropy",
+          "layers.cross_entropy:backward": "Backward, fused"}),
+    Task("05-layernorm", pair("layernorm"), 60,
+         {"": "Forward", "layers.layernorm:backward": "Backward, path by path"}),
+    Task("06-gelu", pair("gelu", "mlp"), 60,
+         {"layers.gelu:forward": "Forward, in two forms",
+          "layers.gelu:backward": "Backward, line by line", "": "The MLP"}),
+    Task("07-one-head", pair("dot_product_attention"), 75,
+         {"": "Forward", "layers.dot_product_attention:backward": "Backward, step by step"}),
+    Task("08-many-heads", ("layers.heads:split", "layers.heads:merge", *pair("attention")), 75,
+         {"layers.heads:split": "Reshape and transpose", "layers.heads:merge": "Merge and project",
+          "layers.attention:forward": "Forward with shapes",
+          "layers.attention:backward": "Backward, step by step"}),
+    Task("09-block", pair("block"), 60,
+         {"": "The block",
+          "layers.block:backward": "The backward of the whole block, on one page"}),
+    Task("10-adamw", ("optim:adamw",), 40, {"": "AdamW, derived"}),
+    Task("13-positions", ("positions:linear", "positions:resize"), 40,
+         {"": "Forward: two small matrices"}),
+)
+
+
+def stem(module):
+    """Return the last part of a module's name: "layernorm" of "layers.layernorm"."""
+    return module.rpartition(".")[2]
+
+
+def with_bug(task, module):
+    """Return the exercise to find a planted mistake in one module of a task."""
+    functions = tuple(name for name in task.functions if name.startswith(f"{module}:"))
+    name = f"{task.name[:2]}-{stem(module).replace('_', '-')}-bug"
+    return Task(name, functions, 20, task.headings, bug=True)
+
+
+BUGS = tuple(with_bug(task, module) for task in TASKS for module in task.modules)
+EXERCISES = TASKS + BUGS
+
+
+def find(name):
+    """Return the Task of this name. Raises Error for an unknown one."""
+    for task in EXERCISES:
+        if task.name == name:
+            return task
+    raise Error(f"there is no task {name!r}; possible are "
+                f"{', '.join(task.name for task in EXERCISES)}")
+
+
+def points(path=HERE / "points.csv"):
+    """Return a dict task → points, from a table that the teacher may edit.
+
+    Raises Error for a table with another head, an unknown task, or points that are no number.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != ["task", "points"]:
+        raise Error(f"{path} does not begin with the line task,points")
+    table = {}
+    for row in rows[1:]:
+        if len(row) != 2 or not re.fullmatch(r"\d+(\.\d+)?", row[1]):
+            raise Error(f"{path}: the line {','.join(row)!r} is not a task and its points")
+        table[find(row[0]).name] = float(row[1])
+    return table
+
+
+def text(task):
+    """Return what is said of a task when it is started: all that stands before its hints."""
+    if task.bug:
+        return (HERE / "tasks" / "bug.md").read_text(encoding="utf-8").strip()
+    return written(task).partition("## Hint 1")[0].strip()
+
+
+def hint(task, level):
+    """Return a hint to a task; level 1, 2 or 3, from a nudge to all but the solution.
+
+    Raises Error for another level, and for an exercise without hints.
+    """
+    if task.bug:
+        raise Error(f"{task.name} has no hints: `check` tells which number is wrong, and where")
+    found = re.search(rf"^## Hint {level}\n(.*?)(?=^## |\Z)", written(task),
+                      re.MULTILINE | re.DOTALL)
+    if not found:
+        raise Error(f"there is no hint of level {level}; possible are 1, 2 and 3")
+    return found.group(1).strip()
+
+
+def written(task):
+    """Return the text of a task's file."""
+    return (HERE / "tasks" / f"{task.name}.md").read_text(encoding="utf-8")
+
+
+def place(task, function):
+    """Return where the book derives a function: file, line and heading; "" if it is not written."""
+    paths = sorted(CHAPTERS.glob(f"{task.name[:2]}_*.md"))
+    if not paths:
+        return ""
+    wanted = task.headings.get(function, task.headings.get(""))
+    side = "Backward" if function.endswith(":backward") else "Forward"
+    for number, line in enumerate(paths[0].read_text(encoding="utf-8").splitlines(), start=1):
+        title = line.lstrip("#").strip()
+        if line.startswith("##") and (title == wanted if wanted else title.startswith(side)):
+            return f"tutorials/{paths[0].name}, line {number}: {title}"
+    return f"tutorials/{paths[0].name}"
