@@ -14,15 +14,12 @@ LAYERS = dict(re.findall(r"^\| \[`(\w+\.py)`\]\(\.\./vitnp/layers/\1\) \| \[\d+\
 
 
 def read(name):
-    path = run.TUTORIALS / name
-    if not path.exists():
-        pytest.skip(f"chapter {name} is not yet written")
-    return path.read_text()
+    return (run.TUTORIALS / name).read_text()
 
 
 def test_all_chapters_have_a_row():
     assert [int(number) for number, *_ in ROWS] == list(range(16))
-    assert {path.name for path in run.choose()} <= {name for _, _, name, _, _ in ROWS}
+    assert [path.name for path in run.choose()] == [name for _, _, name, _, _ in ROWS]
 
 
 @pytest.mark.parametrize(("number", "title", "name", "minutes", "needs"), ROWS)
