@@ -19,7 +19,7 @@ ORDER = (
     ("recipe",),
     ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),
-    ("vit",),
+    ("vit", "resnet"),
     ("layers", "config"),
     ("params", "optim", "data", "stopping", "positions"),
     ("backend", "randomness", "command", "files", "npz", "picture", "progress",
@@ -64,10 +64,13 @@ def test_lines_are_counted_as_promised():
 
 
 def test_the_part_to_be_read_is_under_1000_lines():
-    """The layers, vit and what they stand on, and two files cut off from vit and gradcheck."""
+    """The layers, vit and what they stand on, and two files cut off from vit and gradcheck.
+
+    The convolutional layers are an addition, which a reader of the ViT does not need.
+    """
     read = ["vit.py", "config.py", "backend.py", "params.py", "optim.py", "gradcheck.py",
             "gradcases.py"]
-    read += [name for name in FILES if name.startswith("layers")]
+    read += [name for name in FILES if name.startswith("layers") and "convolutional" not in name]
     total = sum(lines_of_code(FILES[name]) for name in read)
     assert total < 1000, total
     assert max(len(line) for name in read for line in FILES[name].splitlines()) <= 100
@@ -95,7 +98,7 @@ def test_every_part_has_a_place_in_the_order():
 
 def test_layers_reach_each_other_only_through_ops():
     for name, source in FILES.items():
-        if name.startswith("layers/") and name != "layers/__init__.py":
+        if name.startswith("layers/") and not name.endswith("__init__.py"):
             assert imports(source) <= {"backend"}, name
 
 

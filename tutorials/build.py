@@ -24,7 +24,7 @@ from vitnp.errors import Error
 
 WEB = TUTORIALS / "web"
 APPENDICES = ["training", "speed"]
-TO_FILE = re.compile(r"\]\(((?:\.\./|assignments/)[^)#\s]+)\)")
+TO_FILE = re.compile(r"\]\(((?:\.\./|assignments/|runs/)[^)#\s]+)\)")
 CONTENTS = """
 ```{{toctree}}
 :hidden:
@@ -95,7 +95,8 @@ def write_sources(chapters, source):
     files = sorted({file for text in texts.values() for file in files_shown(text)})
     pages = {name: with_links_to_pages(text) for name, text in texts.items()}
     pages["index"] = pages.pop("README") + contents(book)
-    pages["files"] = FILES.format(pages="\n".join(files))
+    # With the ending that Sphinx takes off: a file's own may be .md too
+    pages["files"] = FILES.format(pages="\n".join(f"{file}.md" for file in files))
     pages |= {file: page_of(file) for file in files}
     for name, text in pages.items():
         (source / f"{name}.md").parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ def page_of(file):
     path = LIBRARY / file
     if not path.is_file():
         raise Error(f"a chapter links or quotes {file}, but there is no such file")
-    language = "python" if path.suffix == ".py" else "text"
+    language = {".py": "python", ".md": "markdown"}.get(path.suffix, "text")
     return FILE.format(name=file, language=language, text=path.read_text())
 
 
