@@ -216,3 +216,11 @@ def test_metrics_that_cannot_be_written_or_read_are_refused(tmp_path):
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"epoch": 2, "tra')
     assert "is damaged" in refusal(runs.read_metrics, tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    kept = ["best.safetensors", "config.json", "curves.png", "metrics.jsonl", ".mine", "tmpnotes"]
+    for name in [*kept, ".best.safetensors.12", ".config.json.12", ".curves.png.12", ".tmpAb1x9Z"]:
+        (tmp_path / name).touch()
+    runs.remove_litter(tmp_path)
+    assert names(tmp_path) == sorted(kept)

@@ -56,7 +56,7 @@ def check_equal_runs(one, other):
         for key, tensor in tensors.items():
             np.testing.assert_array_equal(tensor, others[key], key)
     assert records(one) == records(other)
-    assert len(list(other.iterdir())) == 8, list(other.iterdir())
+    assert len(list(other.iterdir())) == 8, sorted(path.name for path in other.iterdir())
 
 
 def stop_after(monkeypatch, step, number=signal.SIGTERM):

@@ -232,7 +232,7 @@ def locked(folder):
 
 
 def remove_litter(folder):
-    """Remove what a killed process was about to write."""
-    for kind in ("safetensors", "json", "png"):
-        for path in Path(folder).glob(f".*.{kind}.*"):
+    """Remove what a killed process was about to write; the last pattern is safetensors' own."""
+    for pattern in (".*.safetensors.*", ".*.json.*", ".*.png.*", ".tmp??????"):
+        for path in Path(folder).glob(pattern):
             path.unlink(missing_ok=True)
