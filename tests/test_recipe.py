@@ -83,7 +83,7 @@ def test_every_field_has_an_option_with_help_and_default(capsys):
     for field in dataclasses.fields(Recipe):
         assert f"--{field.name.replace('_', '-')} " in text
         assert field.metadata["help"] in text
-        if field.default is not None:
+        if field.default not in (None, False):
             assert f"(default: {field.default})" in text
 
 
@@ -103,11 +103,12 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "ema": 0.5, "flip": 1.0, "resized_crop": 0.5, "randaugment": 2, "magnitude": 9.0,
              "erase": 0.5, "mixup": 0.5, "cutmix": 1.0, "workers": 2, "evaluate_every": 4,
              "patience": 5, "init_from": "somewhere", "heads": 3, "tune": "head",
-             "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data"}
+             "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data",
+             "ops": "fused", "tf32": True}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
-    arguments = [text for name, value in given.items()
+    arguments = [text for name, value in given.items() if name != "tf32"
                  for text in (f"--{name.replace('_', '-')}", str(value))]
-    recipe = from_options(parse(*arguments))
+    recipe = from_options(parse(*arguments, "--tf32"))
     for name, value in given.items():
         assert getattr(recipe, name) == value and type(getattr(recipe, name)) is type(value)
 

@@ -27,7 +27,7 @@ from vitnp.backend import to_host
 from vitnp.recipe import Recipe
 
 QUICK = Recipe(model="micro/4", epochs=1, batch_size=20, device="gpu", dropout=0.1,
-               stochastic_depth=0.1)
+               stochastic_depth=0.1, ops="textbook")
 
 
 @pytest.fixture(autouse=True)

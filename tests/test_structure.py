@@ -19,7 +19,7 @@ ORDER = (
     ("recipe",),
     ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),
-    ("vit", "resnet"),
+    ("vit", "resnet", "kernels"),
     ("layers", "config"),
     ("params", "optim", "data", "stopping", "positions"),
     ("backend", "randomness", "command", "files", "npz", "picture", "progress",

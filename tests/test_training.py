@@ -82,7 +82,7 @@ def test_what_a_run_leaves_behind(tmp_path):
     assert last == {"test_loss": score.loss, "test_accuracy": score.accuracy, "test_images": 360,
                     "best_epoch": best["epoch"]}
     config = runs.read_config(folder)
-    assert Recipe(**config["recipe"]) == replace(QUICK, micro_batch=25)
+    assert Recipe(**config["recipe"]) == replace(QUICK, micro_batch=25, ops="textbook")
     loaded = vitnp.load(folder, "best")
     assert loaded.config == trained.config and loaded.class_names == tuple("0123456789")
     digits = data.load("digits")

@@ -7,6 +7,7 @@ import numpy as np
 from vitnp.errors import Error
 
 INSTALL = "pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for an NVIDIA driver below 580"
+TF32_MATH = 3       # CUBLAS_TF32_TENSOR_OP_MATH of cublas_api.h
 
 
 def get_xp(*arrays):
@@ -47,6 +48,19 @@ def pick_device(name):
             print(f"device auto: the CPU, because {reason}", file=sys.stderr)
             return np
     raise Error(f"unknown device {name!r}; possible are cpu, gpu and auto")
+
+
+def use_tf32(xp):
+    """Let a GPU shorten the factors of float32 products to TF32, from here on, in this thread.
+
+    TF32 has 10 bits of fraction in place of 23; sums stay float32. A GPU that does not know it,
+    before Ampere, goes on as before. Raises Error on a CPU.
+    """
+    if xp is np:
+        raise Error("--tf32 is for products on a GPU, but the device is the CPU; leave it out, or "
+                    "use --device gpu")
+    # CuPy's own switch, CUPY_TF32, reaches the products of two matrices alone, not attention's
+    xp.cuda.cublas.setMathMode(xp.cuda.device.get_cublas_handle(), TF32_MATH)
 
 
 def load_cupy():

@@ -69,6 +69,9 @@ class Recipe:
     gelu: str = option("tanh", "tanh or erf")
     seed: int = option(0, "whole number that weights, order and masks are drawn from")
     device: str = option("cpu", "cpu, gpu or auto")
+    ops: str | None = option(None, "textbook or fused: the layers as they are taught, or a GPU's "
+                             "kernels for them; by default fused on a GPU")
+    tf32: bool = option(False, "shorten the factors of a GPU's products, which is faster")
     threads: int | None = option(None, "threads on a CPU, by default one a core")
     workers: int | None = option(None, "processes that decode a folder's pictures, one a core")
     micro_batch: int | None = option(None, "images at a time, whose gradients are added up to the "
@@ -93,6 +96,10 @@ class Recipe:
             self._check(name, is_number(value) and 0 <= value < 1, "a number from 0 to below 1")
         self._check("layer_decay", is_number(self.layer_decay) and 0 < self.layer_decay <= 1,
                     "a number above 0, at most 1")
+        self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
+        self._check("tf32", isinstance(self.tf32, bool), "true or false")
+        self._check("tf32", not self.tf32 or self.ops != "textbook", "left out with --ops "
+                    "textbook, whose LayerNorm computes means as products: they would lose digits")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,
@@ -142,6 +149,10 @@ def is_whole(value, least):
 def add_options(parser):
     """Add an option to a parser for each field of Recipe; only those given are in the result."""
     for item in dataclasses.fields(Recipe):
+        if item.type is bool:
+            parser.add_argument(f"--{item.name}", action="store_true", default=None,
+                                help=item.metadata["help"])
+            continue
         kind = {int: int, int | None: int, float: float}.get(item.type, str)
         default = "" if item.default is None else f" (default: {item.default})"
         parser.add_argument(

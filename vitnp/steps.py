@@ -1,12 +1,13 @@
 """One step of training: what it changes, and what it refuses to change."""
 
+import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from vitnp import lanes, optim, params, vit
+from vitnp import kernels, lanes, optim, params, vit
 from vitnp.backend import get_xp, to_device, to_host
 from vitnp.errors import Error
 from vitnp.model import host_tensors, take
@@ -87,15 +88,17 @@ def train_step(state, trained, images, targets, recipe, steps_per_epoch):
     finite = xp.isfinite(norm + losses.sum())
     if xp is np and not finite:
         raise NotFinite
-    before = {} if xp is np else {name: old.copy() for name, old in state.buffers().items()}
     parts = groups(trained.config, recipe.weight_decay, recipe.layer_decay, recipe.tune == "head")
+    if recipe.ops == "fused" and state.moment2 is not None:
+        update_fused(state, parts, rate, norm, finite, recipe.clip_norm, recipe.ema)
+        return losses, hits, norm, rate
+    before = {} if xp is np else {name: old.copy() for name, old in state.buffers().items()}
     update(state, parts, rate, norm, recipe.clip_norm, recipe.ema, trained.threads)
     if before:
         finite = finite & (xp.asarray(state.failed) == 0)
         for name, buffer in state.buffers().items():
             buffer[...] = xp.where(finite, buffer, before[name])
-        still = xp.where(xp.asarray(state.failed) == 0, state.step, state.failed)
-        state.failed = xp.where(finite, 0, still)
+        note_failure(state, finite)
     return losses, hits, norm, rate
 
 
@@ -147,6 +150,24 @@ def update(state, groups, rate, norm, clip_norm, ema=0.0, threads=1):
     lanes.in_shares(work, state.params, groups, threads)
 
 
+def update_fused(state, groups, rate, norm, finite, clip_norm, ema=0.0):
+    """Do what update does on a GPU in a launch a group, and nothing where `finite` is false."""
+    xp = get_xp(state.params)
+    finite = finite & (xp.asarray(state.failed) == 0)
+    state.step += 1
+    decay = min(ema, state.step / (state.step + 9))     # as in update
+    kernels.adamw(state.params, state.gradients, state.moment1, state.moment2, state.average, norm,
+                  finite, state.step, rate, groups, clip_norm, decay)
+    note_failure(state, finite)
+
+
+def note_failure(state, finite):
+    """Keep, on the device, the number of the first step that was not taken; see State."""
+    xp = get_xp(state.params)
+    still = xp.where(xp.asarray(state.failed) == 0, state.step, state.failed)
+    state.failed = xp.where(finite, 0, still)
+
+
 def groups(config, weight_decay, layer_decay=1.0, head_only=False):
     """Return the optimiser's groups: neighbouring tensors with the same rate and decay.
 
@@ -195,3 +216,20 @@ def failure(state, trained, images, targets, recipe, steps_per_epoch):
     return Error(f"step {state.step + 1} was not taken: its loss is {loss} and {found}, at the "
                  f"learning rate {rate:.2e}; train anew with a smaller --learning-rate or a longer "
                  "--warmup-epochs (the weights before it are in the run's checkpoint)")
+
+
+def too_large(state, trained, images, targets, recipe):
+    """Return the Error for a batch that does not fit into memory: it names a part that does.
+
+    The gradients of half as many images at a time are computed, of a quarter, and so on.
+    """
+    size = tried = recipe.micro_batch or len(images)
+    while tried > 1:
+        tried = -(-tried // 2)
+        with contextlib.suppress(MemoryError):
+            compute_gradients(state, trained, images, targets, replace(recipe, micro_batch=tried))
+            return Error(f"{size} images at a time do not fit into memory, but {tried} do: train "
+                         f"anew with --micro-batch {tried}, whose gradients are added up to the "
+                         "same step")
+    return Error("not even one image at a time fits into memory; choose a smaller --model or "
+                 "--image-size")

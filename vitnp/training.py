@@ -4,14 +4,27 @@ import contextlib
 import dataclasses
 import math
 import time
+import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vitnp import data, evaluation, finetuning, lanes, model, params, progress, runs, steps, vit
-from vitnp.backend import get_xp, pick_device, to_device
+from vitnp import (
+    data,
+    evaluation,
+    finetuning,
+    kernels,
+    lanes,
+    model,
+    params,
+    progress,
+    runs,
+    steps,
+    vit,
+)
+from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, batch_of, epoch_order
 from vitnp.drawing import sheets
@@ -66,7 +79,7 @@ def resume(folder, changes=None, ops=textbook):
     Error where the folder is no run's, none of its checkpoints is whole, or the data are others.
     """
     folder = Path(folder)
-    recipe = replace(runs.read_recipe(folder), **(changes or {}))
+    recipe = with_changes(runs.read_recipe(folder), changes or {})
     with runs.locked(folder):
         runs.remove_litter(folder)
         last = runs.last_checkpoint(folder)
@@ -78,6 +91,12 @@ def resume(folder, changes=None, ops=textbook):
         runs.cut_metrics(folder, length)
         progress.say(f"{folder} goes on after step {state.step:,}")
         return fit(run, state, standing)
+
+
+def with_changes(recipe, changes):
+    """Return the recipe of a run that goes on; on another device the layers are chosen anew."""
+    moved = changes.get("device", recipe.device) != recipe.device
+    return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
 
 def prepare(recipe, ops):
@@ -116,7 +135,12 @@ def load_data(recipe):
 def assemble(recipe, dataset, config, preprocess, flat, ops):
     """Return the Run and the State of weights in a flat buffer on the host."""
     xp = pick_device(recipe.device)
-    recipe, shapes = with_micro_batch(recipe, config, xp), vit.shapes(config)
+    if recipe.tf32:
+        use_tf32(xp)
+    recipe = with_micro_batch(replace(recipe, ops=kernels.choose(recipe.ops, xp)), config, xp)
+    if recipe.ops == "fused" and ops is textbook:       # a caller's own layers go before
+        ops = kernels.ops()
+    shapes = vit.shapes(config)
     training, validation = data.split_validation(dataset.train_labels)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
@@ -180,6 +204,10 @@ def train_epoch(run, state, standing, shown, wish):
                     reported = sums.seen
             except steps.NotFinite:
                 stop_failed(run, state, standing, prepare_batch)
+            except MemoryError as error:
+                # Its frames hold what fills the memory
+                traceback.clear_frames(error.__traceback__)
+                raise steps.too_large(state, run.trained, pictures, targets, recipe) from None
             sums.seconds += time.perf_counter() - began
             if i == run.steps - 1:
                 return                          # finish_epoch saves, with the epoch's record

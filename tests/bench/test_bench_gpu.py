@@ -9,7 +9,8 @@ import strict_cupy
 from vitnp import backend
 from vitnp.bench import cases, ours, timing, worker
 
-SETTING = cases.Setting("vitnp", "digits", "train", threads=2, batch_size=4, device="gpu")
+SETTING = cases.Setting("vitnp", "digits", "train", threads=2, batch_size=4, device="gpu",
+                        ops="textbook")
 CONFIG, _ = cases.CASES["digits"]
 
 

@@ -25,7 +25,8 @@ def main(arguments):
 
     setting = cases.Setting(
         "vitnp", options.case, options.mode, options.threads or lanes.cores(),
-        options.batch_size or cases.CASES[options.case][1], options.micro_batch, options.device)
+        options.batch_size or cases.CASES[options.case][1], options.micro_batch, options.device,
+        options.ops, options.tf32)
     extras = [extra for extra in ("profile", "scaling") if getattr(options, extra)]
     found = compare.measure(setting, options.vs, options.seconds, options.repeats, extras)
     print(json.dumps(found, indent=1) if options.json else "\n".join(report.text(found)))
@@ -44,6 +45,8 @@ def parse(arguments):
     add("--batch-size", type=int, metavar="N", help="images a step (default: the case's)")
     add("--micro-batch", type=int, metavar="N", help="images that a lane takes together")
     add("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
+    add("--ops", help="textbook or fused layers (default: fused on a GPU)")
+    add("--tf32", action="store_true", help="shorten the factors of a GPU's products, of all")
     add("--seconds", type=float, default=10.0, help="time for each engine (default: 10)")
     add("--repeats", type=int, default=5, metavar="N", help="rounds of both (default: 5)")
     add("--profile", action="store_true", help="also print the time of each part of the model")
@@ -62,6 +65,8 @@ def check(options):
     choices = {"case": cases.CASES, "mode": cases.MODES, "device": ("cpu", "gpu", "auto")}
     if options.vs is not None:
         choices["vs"] = cases.RIVALS
+    if options.ops is not None:
+        choices["ops"] = ("textbook", "fused")
     for name, possible in choices.items():
         if getattr(options, name) not in possible:
             raise Error(f"--{name} is {getattr(options, name)!r}; "

@@ -30,7 +30,10 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Setting:
-    """What one engine is asked to do; micro_batch None: what the engine chooses."""
+    """What one engine is asked to do; micro_batch, ops None: what the engine chooses.
+
+    ops, of this library alone: "textbook" or "fused" layers; tf32: see backend.use_tf32.
+    """
 
     engine: str
     case: str
@@ -39,6 +42,8 @@ class Setting:
     batch_size: int
     micro_batch: int | None = None
     device: str = "cpu"
+    ops: str | None = None
+    tf32: bool = False
 
 
 def check_seconds(seconds):

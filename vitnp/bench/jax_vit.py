@@ -17,7 +17,8 @@ def prepare(config, images, labels, setting):
     from vitnp import params, vit
 
     # On a GPU, JAX would shorten the factors of float32 products
-    jax.config.update("jax_default_matmul_precision", "highest")
+    precision = "tensorfloat32" if setting.tf32 else "highest"
+    jax.config.update("jax_default_matmul_precision", precision)
     device = jax_device(jax, setting.device)
     flat = vit.init(config, np.random.default_rng(0))
     tree = jax.device_put(params.views(flat, vit.shapes(config)), device)

@@ -1,15 +1,21 @@
 """The step of this library, as vitnp.steps takes it."""
 
-from vitnp import __version__, lanes, optim, params, steps, vit
-from vitnp.backend import pick_device, to_device
+from vitnp import __version__, kernels, lanes, optim, params, steps, vit
+from vitnp.backend import pick_device, to_device, use_tf32
 from vitnp.bench import cases, timing
 from vitnp.layers import textbook
 from vitnp.randomness import generator
 
 
-def prepare(config, images, labels, setting, ops=textbook):
-    """Return a function that takes one step and waits for it, its facts, and one for its memory."""
+def prepare(config, images, labels, setting, ops=None):
+    """Return a function that takes one step and waits for it, its facts, and one for its memory.
+
+    ops: other layers than those of the setting, such as timed ones.
+    """
     xp, shapes = pick_device(setting.device), vit.shapes(config)
+    chosen, ops = kernels.choose(setting.ops, xp), ops or layers(setting, xp)
+    if setting.tf32:
+        use_tf32(xp)
     if setting.mode == "train":
         state = steps.start(config, 0, xp)
         flat, gradients = state.params, params.views(state.gradients, shapes)
@@ -23,8 +29,12 @@ def prepare(config, images, labels, setting, ops=textbook):
     def train():
         lanes.loss_and_gradients(images, labels, tree, gradients, config, **options)
         norm = optim.global_norm(state.gradients)
-        steps.update(state, groups, cases.LEARNING_RATE, norm, cases.CLIP_NORM,
-                     threads=setting.threads)
+        if chosen == "fused":
+            finite = xp.isfinite(norm)
+            steps.update_fused(state, groups, cases.LEARNING_RATE, norm, finite, cases.CLIP_NORM)
+        else:
+            steps.update(state, groups, cases.LEARNING_RATE, norm, cases.CLIP_NORM,
+                         threads=setting.threads)
         now()
 
     def predict():
@@ -33,8 +43,14 @@ def prepare(config, images, labels, setting, ops=textbook):
 
     on_cpu = xp.__name__ == "numpy"
     whole = len(images) if setting.mode == "train" else min(len(images), lanes.GPU_BATCH)
-    chosen = lanes.micro_batch_size(config, len(images)) if on_cpu else whole
+    size = lanes.micro_batch_size(config, len(images)) if on_cpu else whole
     facts = {"version": __version__, "device": "cpu" if on_cpu else "gpu",
-             "parameters": flat.size, "micro_batch": setting.micro_batch or chosen}
+             "parameters": flat.size, "micro_batch": setting.micro_batch or size,
+             "ops": chosen}
     pool_bytes = None if on_cpu else xp.get_default_memory_pool().total_bytes
     return train if setting.mode == "train" else predict, facts, pool_bytes or timing.peak_bytes
+
+
+def layers(setting, xp):
+    """Return the Ops that a setting asks for, or that the device of xp has by default."""
+    return kernels.ops() if kernels.choose(setting.ops, xp) == "fused" else textbook

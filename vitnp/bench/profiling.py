@@ -10,21 +10,23 @@ from unittest import mock
 from vitnp import lanes, params, steps
 from vitnp.backend import pick_device
 from vitnp.bench import cases, ours, timing
-from vitnp.layers import textbook
 
 # Functions outside the layers: their own time is what the layers in them leave over
 OUTSIDE = (("the whole network", lanes, "loss_and_gradients"),
            ("the whole network", lanes, "logits"),
-           ("adding gradients", params, "add"), ("clipping and AdamW", steps, "update"))
+           ("adding gradients", params, "add"), ("clipping and AdamW", steps, "update"),
+           ("clipping and AdamW", steps, "update_fused"))
 
 
 def profile(setting, seconds):
     """Return the milliseconds of a step in one lane, and those of each part, longest first."""
     config, _ = cases.CASES[setting.case]
     images, labels = cases.inputs(config, setting.batch_size)
-    timed = timer(timing.clock(pick_device(setting.device)))
-    ops = dataclasses.replace(textbook, **{
-        name: timed_layer(timed, name, layer) for name, layer in vars(textbook).items()})
+    xp = pick_device(setting.device)
+    timed = timer(timing.clock(xp))
+    ops = ours.layers(setting, xp)
+    ops = dataclasses.replace(ops, **{
+        name: timed_layer(timed, name, layer) for name, layer in vars(ops).items()})
     with contextlib.ExitStack() as stack:
         for part, module, name in OUTSIDE:
             function = timed(getattr(module, name), part, "other")

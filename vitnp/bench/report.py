@@ -23,11 +23,11 @@ def fact_lines(facts, ours):
     rate = (f"{facts['sgemm_gflops']:,.1f} GFLOP/s by {facts['threads']} threads, "
             f"{facts['sgemm_one_thread_gflops']:,.1f} by one alone")
     sizes = (f"{ours['parameters']:,} parameters, {ours['batch_size']} images a step, "
-             f"{ours['micro_batch']} a micro-batch")
+             f"{ours['micro_batch']} a micro-batch, {ours['ops']} layers")
     gpu = []
     if "gpu" in facts:
         gpu = [f"gpu        {facts['gpu']}, CuPy {facts['cupy']}"]
-        rate = f"{facts['sgemm_gflops']:,.1f} GFLOP/s on the GPU"
+        rate = f"{facts['sgemm_gflops']:,.1f} GFLOP/s on the GPU{', in TF32' * ours['tf32']}"
     return [f"processor  {facts['cpu']}, {used}", *gpu,
             f"numpy      {facts['numpy']}, {facts['blas']}, Python {facts['python']}",
             f"sgemm      {rate}",

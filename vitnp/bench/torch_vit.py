@@ -92,6 +92,9 @@ def prepare(config, images, labels, setting):
     model = ViT(config)
     model.load_state_dict(state_dict(config, params.views(flat, vit.shapes(config))))
     device = "cuda" if on_gpu else "cpu"
+    if on_gpu:              # PyTorch's defaults are float32 for products, TF32 for convolutions
+        torch.set_float32_matmul_precision("high" if setting.tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = setting.tf32
     model.to(device)
     images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     labels = torch.from_numpy(labels).to(device)
