@@ -160,3 +160,10 @@ def test_the_place_in_the_book_is_a_heading_that_is_there(task):
     chapters = sorted(tasks.CHAPTERS.glob(f"{task.name[:2]}_*.md"))
     for function in task.functions if chapters else ():
         assert ", line " in tasks.place(task, function), function
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    for place in (tmp_path / "notes", tmp_path / "notes" / "my_work"):
+        with pytest.raises(Error, match="nothing can be written to .*notes.*choose another folder"):
+            starter.start("05-layernorm", place)

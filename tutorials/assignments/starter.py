@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tutorials.assignments import bank, oracles, tasks
 from vitnp.errors import Error
+from vitnp.files import refusing
 
 BUGS = tasks.HERE / "bugs.txt"
 
@@ -26,9 +27,10 @@ def start(name, folder, only=None):
     if there:
         raise Error(f"{there[0]} is there already and is not written over; move it away, or choose "
                     "another folder with --into")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
+    with refusing(f"nothing can be written to {folder}", "choose another folder with --into"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
     return list(texts)
 
 
