@@ -117,6 +117,8 @@ def test_each_task_has_a_text_and_three_hints(task, capsys):
 
 
 def test_what_cannot_be_started_or_hinted_at_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(Error, match="no task '5-LayerNorm'; did you mean 05-layernorm"):
+        tasks.find("5-LayerNorm")
     with pytest.raises(Error, match="no task '05'; possible are 01-checker, "):
         main("start", "05", "--into", tmp_path)
     with pytest.raises(Error, match="no hint of level 4; possible are 1, 2 and 3"):

@@ -1,6 +1,7 @@
 """The tasks of the course: what each asks for, and where the book derives it."""
 
 import csv
+import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,11 @@ def find(name):
     for task in EXERCISES:
         if task.name == name:
             return task
-    raise Error(f"there is no task {name!r}; possible are "
-                f"{', '.join(task.name for task in EXERCISES)}")
+    names = [task.name for task in EXERCISES]
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    if close:
+        raise Error(f"there is no task {name!r}; did you mean {close[0]}? (`start list` lists all)")
+    raise Error(f"there is no task {name!r}; possible are {', '.join(names)}")
 
 
 def points(path=HERE / "points.csv"):
