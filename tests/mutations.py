@@ -1,4 +1,4 @@
-"""Prove that wrong code fails the tests: about a hundred known mistakes, planted one at a time.
+"""Prove that wrong code fails the tests: known mistakes, planted one at a time.
 
     python tests/mutations.py [WORD …]
 
@@ -23,7 +23,10 @@ PACKAGE = TESTS.parent / "vitnp"
 # Files whose tests have another name than theirs
 ELSEWHERE = {"batches": ["data_sets/test_ahead.py"], "dataset": ["data_sets/test_split.py"],
              "files": ["test_files_and_runs.py"], "geometry": ["data_sets/test_resized.py"],
-             "saving": ["test_resume.py"], "training": ["test_training.py", "test_resume.py"]}
+             "lanes": ["test_lanes.py", "test_steps.py"],
+             "optim": ["test_optim.py", "test_steps.py"], "saving": ["test_resume.py"],
+             "steps": ["test_steps.py", "test_resume.py"],
+             "training": ["test_training.py", "test_resume.py"]}
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,20 @@ def test_a_step_of_sgd_goes_down_the_gradient_and_keeps_its_momentum():
         np.testing.assert_allclose(state.params, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_average_follows_the_weights_sooner_in_the_first_steps(optimizer):
+    """Of the gradients, or of the weights before the step, it would look as smooth."""
+    recipe = replace(RECIPE, optimizer=optimizer, ema=0.2, epochs=1000)
+    flat = np.random.default_rng(1).standard_normal(sum(map(np.prod, SHAPES.values())))
+    state = steps.start_from(flat, optimizer, averaged=True)
+    model = Model(CONFIG, params.views(state.params, SHAPES), Preprocess((8, 8), (0.5,), (0.5,)))
+    expected = state.params.copy()
+    for old in (1 / 10, 2 / 11, 0.2):                   # step / (step + 9), at most ema
+        steps.train_step(state, model, IMAGES, LABELS, recipe, 1)
+        expected = old * expected + (1 - old) * state.params
+        np.testing.assert_allclose(state.average, expected, rtol=0, atol=1e-12)
+
+
 def test_groups_cover_everything_once_and_decay_the_matrices_alone():
     places = params.slices(SHAPES)
     for layer_decay in (1.0, 0.5):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,6 +68,31 @@ def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_image
     assert len(seen) == 2 * len(train) == 2 * 117
     assert set(seen) == {images[i].tobytes() for i in train}
     assert not set(seen) & {images[i].tobytes() for i in validation}
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_what_is_validated_is_the_held_out_part_with_the_weights_that_are_kept(
+        tmp_path, few_images, ema):
+    folder, _, _ = training.train(replace(QUICK, ema=ema), tmp_path / "run")
+    _, validation = data.split_validation(few_images.train_labels)
+    score = evaluation.score(vitnp.load(folder), few_images.train_images, few_images.train_labels,
+                             validation)
+    record = runs.read_metrics(folder)[-2]
+    assert record["epoch"] == 2 and record["validation_loss"] == pytest.approx(score.loss, rel=1e-6)
+    assert record["validation_accuracy"] == score.accuracy
+
+
+def test_the_best_of_the_epochs_is_tested_and_not_the_last(tmp_path, monkeypatch, few_images):
+    accuracies = iter([0.9, 0.1])
+    monkeypatch.setattr(training.evaluation, "score", lambda *given: SimpleNamespace(
+        loss=1.0, accuracy=next(accuracies)))
+    folder, _, score = training.train(QUICK, tmp_path / "run")
+    tested = [evaluation.score_of(evaluation.logits_of(vitnp.load(folder, which),
+                                                       few_images.test_images),
+                                  few_images.test_labels).loss for which in ("best", "last")]
+    assert runs.read_metrics(folder)[-1]["best_epoch"] == 1
+    assert score.loss == pytest.approx(tested[0], rel=1e-6)
+    assert abs(score.loss - tested[1]) > 1e-3
 
 
 def test_what_a_run_leaves_behind(tmp_path):

@@ -5,38 +5,13 @@ import naive
 import numpy as np
 import pytest
 import strict_cupy
+from contract import arrays, draw_dy, mapped, run
 
 from vitnp import params
 from vitnp.backend import to_device
 
 CASES = {case.name: case for case in convolutional_cases.all_cases()}
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-
-
-def mapped(tree, change):
-    """Return the tree with each array changed."""
-    if isinstance(tree, dict):
-        return {name: mapped(part, change) for name, part in tree.items()}
-    return [mapped(part, change) for part in tree] if isinstance(tree, list) else change(tree)
-
-
-def arrays(tree):
-    """Return all arrays of arguments, gradients or a cache, whatever holds them."""
-    if isinstance(tree, np.ndarray):
-        return [tree]
-    parts = tree.values() if isinstance(tree, dict) else tree
-    parts = parts if isinstance(tree, dict | list | tuple) else ()
-    return [array for part in parts for array in arrays(part)]
-
-
-def draw_dy(y, seed=0):
-    return np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
-
-
-def run(case, arguments, dy):
-    """Return y and the gradients as a dict path -> array."""
-    y, cache = case.forward(arguments)
-    return y, params.flatten(case.backward(dy, cache))
 
 
 @every_case

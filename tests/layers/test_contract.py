@@ -3,29 +3,12 @@
 import naive
 import numpy as np
 import pytest
+from contract import arrays, draw_dy, mapped, run
 
 from vitnp import gradcases, params
 
 CASES = {case.name: case for case in gradcases.all_cases()}
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-
-
-def mapped(tree, change):
-    """Return the tree with each array changed."""
-    if isinstance(tree, dict):
-        return {name: mapped(part, change) for name, part in tree.items()}
-    if isinstance(tree, list):
-        return [mapped(part, change) for part in tree]
-    return change(tree)
-
-
-def arrays(tree):
-    """Return all arrays of arguments, gradients or a cache, whatever holds them."""
-    if isinstance(tree, np.ndarray):
-        return [tree]
-    parts = tree.values() if isinstance(tree, dict) else tree
-    parts = parts if isinstance(tree, dict | list | tuple) else ()
-    return [array for part in parts for array in arrays(part)]
 
 
 def read_only(array):
@@ -39,16 +22,6 @@ def strided(array):
     wide = np.full((*array.shape, 2), np.nan, array.dtype)
     wide[..., 0] = array
     return wide[..., 0]
-
-
-def draw_dy(y, seed=0):
-    return np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
-
-
-def run(case, arguments, dy=None):
-    """Return y and the gradients as a dict path -> array."""
-    y, cache = case.forward(arguments)
-    return y, params.flatten(case.backward(draw_dy(y) if dy is None else dy, cache))
 
 
 def assert_same_bits(actual, expected):
