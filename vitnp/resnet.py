@@ -19,6 +19,7 @@ from vitnp import params as parameters
 from vitnp.config import is_number
 from vitnp.errors import Error
 from vitnp.layers.convolutional import textbook
+from vitnp.vit import is_decayed
 
 # (width, blocks of each stage), named by the number of layers on the longest path: root, two in
 # each block, head. On 32 x 32 pixels as many multiplications as tiny/4, mini/4, midi/4, small/4.
@@ -216,11 +217,6 @@ def shapes(config):
     if config.classes:
         result |= {"head/weight": (features, config.classes), "head/bias": (config.classes,)}
     return dict(sorted(result.items(), key=lambda item: not is_decayed(item[0])))
-
-
-def is_decayed(path):
-    """Tell whether weight decay applies: to kernels and matrices, not to biases and norms."""
-    return path.endswith("/weight")
 
 
 def init(config, rng, dtype=np.float32):
