@@ -73,7 +73,8 @@ def test_what_is_kept_outside_of_the_cache_is_found():
 
 def test_files_that_cannot_be_loaded_and_loops_without_end(monkeypatch):
     for text, told in (("def forward(:\n", "SyntaxError"), ("import nothing_like_it\n", "nothing"),
-                       ("raise ValueError('no')\n", "ValueError: no (linear.py, line 1)")):
+                       ("assert 1 > 2, 'no'\n",
+                        "AssertionError: no (linear.py, line 1: assert 1 > 2, 'no')")):
         report = checking.check_task("04-linear", {"linear.py": text})
         assert report.status == "wrong" and told in report.message, report.message
         assert [verdict.passed for verdict in report.verdicts] == [False, None]
@@ -95,6 +96,11 @@ def test_what_is_printed_is_shown_and_does_not_disturb(capsys, tmp_path):
     assert command_line.main(["check", str(tmp_path), "04-linear"]) == 1
     told = capsys.readouterr().out
     assert "it printed:\n        hello" in told and "likely: the bias is not added" in told
+    (tmp_path / "linear.py").write_text(
+        "for i in range(50): print('line', i)\n" + LINEAR.replace("y += bias", "pass"))
+    assert command_line.main(["check", str(tmp_path), "04-linear"]) == 1
+    told = capsys.readouterr().out
+    assert "line 39\n        … and 10 lines more" in told and "line 40" not in told
 
 
 def test_mistakes_in_calling_the_check(tmp_path):
@@ -104,6 +110,12 @@ def test_mistakes_in_calling_the_check(tmp_path):
         command_line.main(["check", str(tmp_path)])
     (tmp_path / "linear.py").write_bytes(b"\xff\xfe")
     with pytest.raises(Error, match="not text in UTF-8"):
+        command_line.main(["check", str(tmp_path)])
+    with pytest.raises(Error, match="is a file; give the folder that it is in"):
+        command_line.main(["check", str(tmp_path / "linear.py")])
+    (tmp_path / "linear.py").unlink()
+    (tmp_path / "linear.py").mkdir()
+    with pytest.raises(Error, match="linear.py cannot be read: Is a directory"):
         command_line.main(["check", str(tmp_path)])
 
 

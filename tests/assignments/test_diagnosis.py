@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from tutorials.assignments import bank, diagnosis, faults, oracles, relations, tasks
+from tutorials.assignments import (
+    bank,
+    checking,
+    diagnosis,
+    faults,
+    oracles,
+    relations,
+    starter,
+    tasks,
+)
 from vitnp import Error
 
 MODULES = [module for task in tasks.TASKS for module in task.modules]
@@ -76,6 +85,60 @@ def test_only_the_first_image_is_seen():
                                     answer.gradients | {"dx": mine}, ["dx"])
     assert likely == relations.Likely((relations.FIRST,),
                                       "in dx only the first image is right")
+
+
+@pytest.mark.parametrize(("task", "right", "wrong", "likely"), [
+    # The first step of AdamW: both mistakes give ten times the first mean
+    ("10-adamw", "        w -= rate / correction1 * m /",
+     "        m /= correction1\n        w -= rate * m /",
+     ["the first mean is divided by its correction in place: the buffer has to stay as it is"]),
+    ("10-adamw", "m *= beta1", "m *= 0.9",
+     ["β₁, β₂ and eps are arguments: use beta1, beta2 and eps, not the usual numbers"]),
+    ("05-layernorm", "return dx, dgamma, dbeta", "return dgamma, dbeta, dx",
+     [("the arrays are right, in another order: dgamma in the place of dx, dbeta in the place of "
+      "dgamma, dx in the place of dbeta; the order is dx, dgamma, dbeta")]),
+    ("05-layernorm", "(centred * centred) @ average", "(x * x) @ average - (x @ average) ** 2",
+     [("digits are lost where the mean is large: compute the variance from x - mean, not as "
+      "mean(x²) - mean(x)²")]),
+    # Several mistakes of the bank raise this error; the line tells which it is
+    ("07-one-head", 'dk = dscores.swapaxes(-1, -2) @ cache["scaled"]',
+     'dk = dscores @ cache["scaled"]',
+     ["dscores is not transposed in dk: dk = dscoresᵀ q",
+      "the transposes of dq and dk are exchanged: dq = dscores k, dk = dscoresᵀ q"]),
+    ("07-one-head", "weights, softmax = ops.softmax.forward(scores)",
+     "weights = softmax = ops.softmax(scores)",
+     [("a layer such as ops.softmax has two functions: y, cache = ops.softmax.forward(x) and "
+      "dx = ops.softmax.backward(dy, cache)")]),
+    ("07-one-head", "weights, softmax = ops.softmax.forward(scores)",
+     "weights = softmax = ops.softmax.forward(scores)",
+     [("the forward of a layer returns two values, its result and its cache: "
+      "y, cache = ops.softmax.forward(x)")]),
+    ("07-one-head", 'ops.softmax.backward(dweights, cache["softmax"])',
+     "ops.softmax.backward(dweights, list(cache))",
+     [("the backward of a layer needs the cache that its own forward returned: "
+      "dx = ops.softmax.backward(dy, cache)")]),
+])
+def test_what_the_numbers_leave_open_is_told_from_the_rest(task, right, wrong, likely):
+    """The likely mistakes are these, and no others beside them."""
+    module = tasks.find(task).modules[0]
+    text = bank.plant(starter.library_text(module), [(right, wrong)])
+    message = checking.check_task(task, {tasks.find(task).files[0]: text}).message
+    told = [line.removeprefix("likely: ") for line in message.split("\n") if "likely: " in line]
+    assert told == likely, message
+
+
+@pytest.mark.parametrize(("right", "wrong", "told"), [
+    ('"weights": weights', '"weights": dropped',
+     'cache["weights"] has wrong values (in the case: with dropout)'),
+    ("weights, softmax = ops.softmax.forward(scores)",
+     ("weights = 2.718281828459045 ** scores\n"
+     "    weights = softmax = weights / weights.sum(axis=-1, keepdims=True)"),
+     "(in the case: scores around 900)"),
+])
+def test_attention_is_asked_where_dropout_and_large_scores_matter(right, wrong, told):
+    text = bank.plant(starter.library_text("layers.dot_product_attention"), [(right, wrong)])
+    report = checking.check_task("07-one-head", {"dot_product_attention.py": text})
+    assert told in report.message, report.message
 
 
 def test_numbers_of_the_message():

@@ -92,6 +92,11 @@ def test_only_one_function_is_taken_out(tmp_path):
         starter.start("05-layernorm-bug", tmp_path, only="backward")
 
 
+def test_the_text_of_a_task_says_what_is_left_to_write(tmp_path, capsys):
+    command_line.main(["start", "05-layernorm", "--into", str(tmp_path), "--only", "backward"])
+    assert "Only backward is left to you" in capsys.readouterr().out
+
+
 def test_a_students_file_is_never_written_over(tmp_path, capsys):
     assert main("start", "06-gelu", "--into", tmp_path) == 0
     told = capsys.readouterr().out

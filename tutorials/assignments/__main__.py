@@ -13,6 +13,8 @@ from tutorials.assignments import checking, grading, starter, students, tasks
 from vitnp import command
 from vitnp.errors import Error
 
+MOST_LINES = 40     # of what a student's functions printed
+
 
 def main(arguments):
     """Do what one of the words asks for, and return the exit code."""
@@ -49,6 +51,8 @@ def start(options):
     task = tasks.find(options.task)
     paths = starter.start(task.name, options.into, options.only)
     print(f"{tasks.text(task)}\n")
+    if options.only:
+        print(f"Only {options.only} is left to you; all else is there already.\n")
     for path in paths:
         print(f"written: {path}")
     print(f"then: python -m tutorials.assignments check {options.into} {task.name}")
@@ -111,10 +115,13 @@ def show(report):
         print(f"    {verdict.function:<34}{first}")
         for line in others:
             print(f"        {line}")
-    if report.printed:
+    lines = report.printed.splitlines()
+    if lines:
         print("    it printed:")
-        for line in report.printed.splitlines()[:10]:
-            print(f"        {line}")
+    for line in lines[:MOST_LINES]:
+        print(f"        {line}")
+    if len(lines) > MOST_LINES:
+        print(f"        … and {len(lines) - MOST_LINES} lines more")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,8 @@ def short(function):
 
 def read_folder(folder):
     """Return the Python files of a folder, a dict file name → text."""
+    if Path(folder).is_file():
+        raise Error(f"{folder} is a file; give the folder that it is in, {Path(folder).parent}")
     if not Path(folder).is_dir():
         raise Error(f"there is no folder {folder}; `start` makes it")
     sources = {}
@@ -103,6 +105,9 @@ def read_folder(folder):
             sources[path.name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise Error(f"{path} is not text in UTF-8; save it so") from None
+        except OSError as error:
+            raise Error(f"{path} cannot be read: {error.strerror or error}; it should be a file "
+                        "that you may read") from None
     return sources
 
 

@@ -17,6 +17,7 @@ import wire
 
 HERE = Path(__file__).parent
 LARGEST = 2**22     # bytes that one call may send back
+LONGEST_LINE = 80   # characters of a student's line that a message repeats
 
 
 class Skipped(Exception):
@@ -150,7 +151,7 @@ def failed(error, files):
 
 
 def message_of(error, files):
-    """Return "ValueError: what it says (layernorm.py, line 31)", the line in a submitted file."""
+    """Return "ValueError: what it says (layernorm.py, line 31: y = x @ w)", of a submitted file."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename in files:
         return (f"{type(error).__name__}: {error.msg} "
@@ -158,11 +159,15 @@ def message_of(error, files):
     if isinstance(error, SystemExit):
         text = f"it ends the program (SystemExit: {error})"
     folder = str(HERE / "vitnp") + os.sep
-    frames = [(frame.filename.removeprefix(folder).replace(os.sep, "/"), frame.lineno)
+    frames = [(frame.filename.removeprefix(folder).replace(os.sep, "/"), frame.lineno, frame.line)
               for frame in traceback.extract_tb(error.__traceback__)
               if frame.filename.startswith(folder)]
     frames = [frame for frame in frames if frame[0] in files] or frames
-    return f"{text} ({frames[-1][0].rpartition('/')[2]}, line {frames[-1][1]})" if frames else text
+    if not frames:
+        return text
+    file, number, line = frames[-1]
+    code = f": {line[:LONGEST_LINE]}" if line else ""
+    return f"{text} ({file.rpartition('/')[2]}, line {number}{code})"
 
 
 def laid_out(array, layout):

@@ -20,6 +20,7 @@ from tutorials.assignments.relations import (
     FIRST,
     GAMMA,
     MISSING_SUM,
+    OTHER,
     PROJECTION,
     SIGN,
     TRANSPOSE,
@@ -29,9 +30,19 @@ from tutorials.assignments.relations import (
     relation,
     word,
 )
+from tutorials.assignments.wire import OPS
 from vitnp import params
 
 EQUAL_FLOAT32 = 1e-4        # of the largest entry
+# What errors tell of layers within a layer: a pattern of the error, and the sentence
+CALLS_OF_LAYERS = (
+    (r"'module' object is not callable", ("a layer such as ops.softmax has two functions: "
+     "y, cache = ops.softmax.forward(x) and dx = ops.softmax.backward(dy, cache)")),
+    (r"inhomogeneous|'tuple'|can't multiply sequence", ("the forward of a layer returns two "
+     "values, its result and its cache: y, cache = ops.softmax.forward(x)")),
+    (r"values to unpack", ("the backward of a layer needs the cache that its own forward "
+     "returned: dx = ops.softmax.backward(dy, cache)")),
+)
 
 
 def of_values(answer, form, side, found, wrong):
@@ -39,16 +50,20 @@ def of_values(answer, form, side, found, wrong):
 
     found: a dict name → array, what the function returned; wrong: the names of the wrong ones.
     """
+    if answer.question.told:
+        return [Likely((OTHER,), answer.question.told)]
     tolerance = EQUAL_FLOAT32 if form == "float32" else EQUAL
+    right = answer.outputs if side == "forward" else answer.gradients
+    moved = other_order(found, right, wrong, tolerance)
+    if moved:
+        return moved
     known, unexplained = known_mistakes(answer, form, side, found, wrong, tolerance)
     likely = list(known)
-    right = answer.outputs if side == "forward" else answer.gradients
-    for name in wrong:
+    sizes = {} if answer.question.judged[0] == "optim" else answer.question.sizes
+    for name in unexplained:
         for part, mine, true in parts_of(name, found[name], right[name]):
-            likely += relation(part, mine, true, answer.question.sizes)
-            if name in unexplained:
-                dy = answer.dy if side == "backward" else None
-                likely += places(part, mine, true, answer.question.sizes, dy)
+            dy = answer.dy if side == "backward" else None
+            likely += relation(part, mine, true, sizes) + places(part, mine, true, sizes, dy)
     if not likely and form == "plain":
         for name in unexplained:
             likely += changed_arguments(answer, side, name, found[name], tolerance)
@@ -57,9 +72,27 @@ def of_values(answer, form, side, found, wrong):
     return list(dict.fromkeys(likely))[:3]
 
 
+def other_order(found, right, wrong, tolerance):
+    """Return the mistake that all is right and stands in other places of what is returned."""
+    places_of = {name: [other for other in wrong if equal(found[name], right[other], tolerance)]
+                 for name in wrong}
+    if len(wrong) < 2 or not all(places_of.values()):
+        return []
+    there = ", ".join(f"{others[0]} in the place of {name}" for name, others in places_of.items())
+    return [Likely((OTHER, TRANSPOSE), f"the arrays are right, in another order: {there}; the "
+                   f"order is {', '.join(right)}")]
+
+
 def of_crash(answer, form, side, message):
-    """Return the Likely mistakes behind an error, among them those that raise the same one."""
-    raised = re.sub(r" \([^()]*\.py, line \d+\)$", "", message).partition(": ")[2]
+    """Return the Likely mistakes behind an error, among them those that raise the same one.
+
+    Where several do, those are taken that speak of what the student's line assigns.
+    """
+    _, raised, code = split_message(message)
+    if any(value is OPS for value in answer.question.fixed):
+        for pattern, sentence in CALLS_OF_LAYERS:
+            if re.search(pattern, raised):
+                return [Likely((OTHER,), sentence)]
     likely = []
     for mistake in bank.known(answer.question.judged[0]):
         given = bank.consequences(mistake, answer, form, side)
@@ -68,11 +101,22 @@ def of_crash(answer, form, side, message):
     if not likely and re.search(r"matmul|broadcast|not aligned|reshape|concatenation", raised):
         likely = [Likely((TRANSPOSE, AXIS), "two shapes do not fit together; write down the shape "
                          "of every line: a transpose, a sum or keepdims=True may be missing")]
-    return likely[:2]
+    assigned = set(re.findall(r"\w+", code.partition(" = ")[0])) if " = " in code else set()
+    about = [one for one in likely if assigned & set(re.findall(r"\w+", one.sentence))]
+    return (about or likely)[:2]
+
+
+def split_message(message):
+    """Return kind, text and line of code of "ValueError: text (linear.py, line 3: y = x @ w)"."""
+    found = re.fullmatch(r"(\w+): (.*?)(?: \(\w+\.py, line \d+(?:: (.*))?\))?", message, re.DOTALL)
+    return (found[1], found[2], found[3] or "") if found else ("", message, "")
 
 
 def known_mistakes(answer, form, side, found, wrong, tolerance):
-    """Return the mistakes of the bank that explain wrong arrays, and the names left over."""
+    """Return the mistakes of the bank that explain wrong arrays, and the names left over.
+
+    Of two that explain as many, that one is taken which gives what is right as it was found.
+    """
     explained = []
     right = answer.outputs if side == "forward" else answer.gradients
     for mistake in bank.known(answer.question.judged[0]):
@@ -81,10 +125,12 @@ def known_mistakes(answer, form, side, found, wrong, tolerance):
             names = [name for name in wrong
                      if equal(found[name], given.get(name), tolerance)
                      and not equal(given[name], right[name], tolerance)]
-            explained.append((names, mistake))
+            spoilt = [name for name, value in right.items() if name not in wrong
+                      and value is not None and not equal(given.get(name), value, tolerance)]
+            explained.append((names, len(spoilt), mistake))
     likely, left = [], list(wrong)
     while explained:
-        names, mistake = max(explained, key=lambda pair: len(set(pair[0]) & set(left)))
+        names, _, mistake = max(explained, key=lambda one: (len(set(one[0]) & set(left)), -one[1]))
         gained = [name for name in names if name in left]
         if not gained:
             break
@@ -178,5 +224,5 @@ def promises(answer, side, mine):
             np.abs(rows).max() > EQUAL * np.abs(mine).max()):
         likely.append(Likely((PROJECTION,), "the numbers of each row of dx should have the sum 0, "
                              "since a constant added to a row of x changes nothing: a path is "
-                             "missing"))
+                             "missing, or a sum or mean is taken over another axis"))
     return likely

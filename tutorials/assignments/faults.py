@@ -140,8 +140,8 @@ def examine_kinds(found, right, dtype, where):
             raise Fault(f"{name} is an array of {value.dtype}, not of {dtype}{where}")
         if value.shape == right[name].shape and not np.isfinite(value).all():
             bad = np.argwhere(~np.isfinite(value))[0].tolist()
-            raise Fault(f"{name} holds {value[tuple(bad)]} at {bad}{where}: a division by zero, or "
-                        "an exp of a large number?")
+            raise Fault(f"{name} holds {value[tuple(bad)]} at {bad}{where}: a division by zero, an "
+                        "exp of a large number, or the root or log of a negative one?")
         if value.dtype != dtype:
             raise Fault(f"{name} is {value.dtype} where the arguments are {dtype}{where}: an array "
                         "or NumPy number of another type is mixed in; use Python floats")

@@ -59,7 +59,9 @@ def layernorm(given):
                   | affine, 0.05),
             layer("a matrix (K, D)", "layernorm", {"x": given.shaped("K", "D")} | affine, 0.05),
             layer("the default eps, small numbers", "layernorm", small),
-            layer("a large mean", "layernorm", far, 1e-6, forms=("float32",))]
+            layer("a large mean", "layernorm", far, 1e-6, forms=("float32",), told=(
+                "digits are lost where the mean is large: compute the variance from x - mean, not "
+                "as mean(x²) - mean(x)²"))]
 
 
 def gelu(given):
@@ -101,10 +103,13 @@ def dot_product_attention(given):
     few = {"q": given.shaped("B", "H", "rows", "Dh"), "k": given.shaped("B", "H", "T", "Dh"),
            "v": given.shaped("B", "H", "T", "Dh")}
     many = few | {"q": given.shaped("B", "H", "T", "Dh")}
+    shift = np.array([45.0] + [0.0] * (given.sizes["Dh"] - 1))    # adds about 900 to each score
+    large = {"q": many["q"] + shift, "k": many["k"] + shift, "v": many["v"]}
     name = "dot_product_attention"
     return [layer("fewer queries than keys", name, few, OPS, entry=("weights",)),
             layer("as many queries as keys", name, many, OPS),
-            layer("with dropout", name, many, OPS, 0.4, DRAWS)]
+            layer("with dropout", name, many, OPS, 0.4, DRAWS, entry=("weights",)),
+            layer("scores around 900", name, large, OPS)]
 
 
 def heads(given):
@@ -134,7 +139,8 @@ def attention(given):
     p = block_parameters(given)["attention"]
     return [composite("all tokens", "attention", given, p, entry=("weights",)),
             composite("one query", "attention", given, p, None, 1),
-            composite("with dropout", "attention", given, p, DRAWS, attention_dropout=0.4)]
+            composite("with dropout", "attention", given, p, DRAWS, entry=("weights",),
+                      attention_dropout=0.4)]
 
 
 def mlp(given):

@@ -42,9 +42,9 @@ def optim(given):
     decayed, two = [(0, size, 1.0, 0.3)], [(0, half, 1.0, 0.3), (half, size, 0.25, 0.1)]
     names = ("params", "moment1", "moment2", "the gradients afterwards")
 
-    def ask(title, arguments, *fixed, forms=("plain",)):
+    def ask(title, arguments, *fixed, **others):
         return Question(title, ("optim", "adamw"), arguments, fixed, names, None,
-                        ("exam_adamw", "adamw"), forms=forms)
+                        ("exam_adamw", "adamw"), **others)
 
     tiny = later | {"gradients": 1e-8 * given.draw((3, size)), "moment1": np.zeros(size),
                     "moment2": np.zeros(size)}
@@ -53,7 +53,9 @@ def optim(given):
                                                                      "float32")),
             ask("steps 4 to 6, decay", later, 4, 0.1, decayed),
             ask("two groups", later, 4, 0.1, two),
-            ask("gradients of the size of eps", tiny, 1, 0.1, one)]
+            ask("gradients of the size of eps", tiny, 1, 0.1, one),
+            ask("other β and eps", later, 4, 0.1, decayed, 0.7, 0.95, 0.03, told=(
+                "β₁, β₂ and eps are arguments: use beta1, beta2 and eps, not the usual numbers"))]
 
 
 def positions(given):

@@ -10,6 +10,7 @@ from tutorials.assignments import wire
 
 LARGEST_RESULT, MOST_PRINTED = 2**25, 2**20     # bytes
 LONGEST_TEXT, LONGEST_MESSAGE = 4000, 600       # characters that a report repeats
+CUT = f"… cut after {LONGEST_TEXT} characters"
 KINDS = ("array", "tuple", "tree", "other", "error", "not implemented", "skipped")
 OUT_OF_TIME = (-24, 128 + 24)   # SIGXCPU: the processor was used for longer than that
 WAS_RUNNING = re.compile(r'^  File "[^"]*/vitnp/([^"]+)", line (\d+) in (\w+)', re.MULTILINE)
@@ -68,7 +69,9 @@ def judge(code, seconds, calls, results, printed):
         status, message = "crash", how_it_ended(code)
     if place and status in ("time", "crash"):
         message += f" ({place})"
-    return Outcome(status, message, text[:LONGEST_TEXT], found)
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}\n{CUT}"
+    return Outcome(status, message, text, found)
 
 
 def how_it_ended(code):

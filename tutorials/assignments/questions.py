@@ -30,7 +30,8 @@ class Question:
     backward differentiates; fixed: what follows them; returns: the names of what is returned, but
     for the cache; called: the module and function to be called, where that is another one;
     entry: a path of names to an array that the cache must hold; forms: in which of the FORMS it is
-    asked; listed: True where a list is returned, even with one entry.
+    asked; listed: True where a list is returned, even with one entry; told: what a wrong answer
+    means where those to all questions before it were right.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Question:
     entry: tuple[str, ...] = ()
     forms: tuple[str, ...] = ("plain",)
     listed: bool = False
+    told: str = ""
     sizes: dict = field(default_factory=dict)
 
     @property

@@ -38,6 +38,7 @@ def main(options):
             if tasks.stem(module) in LAYERS:
                 whose = "yours" if module in mine else "the library's"
                 print(f"{tasks.stem(module):<24}{whose}", flush=True)
+    print(f"{'all else':<24}the library's, the optimiser and the positions too", flush=True)
     if not mine:
         raise Error("no layer of yours passes yet; see what `check` says of them")
     lanes.prepare_process()
