@@ -29,15 +29,17 @@ FIGURE = re.compile(r"!\[([^\]]*)\]\((figures/[^)]+\.png)\)")
 
 
 def main(arguments):
-    """Run the chapters that are named, and print the seconds and figures of each."""
+    """Run the chapters that are named; print the seconds and figures of each, and the total."""
     parser = command.Parser(prog="python -m tutorials.run", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="numbers (default: all)")
+    start = time.perf_counter()
     for path in choose(parser.parse_args(arguments).chapters):
         began = time.perf_counter()
         check_quotations(path)
         made = run(path, TUTORIALS)
         print(f"{path.name}: {time.perf_counter() - began:.0f} s, {len(made)} figures", flush=True)
+    print(f"total: {time.perf_counter() - start:.0f} s")
     return 0
 
 
