@@ -19,6 +19,7 @@ ORDER = (
     ("recipe",),
     ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),
+    ("networks",),
     ("vit", "resnet", "kernels"),
     ("layers", "config"),
     ("params", "optim", "data", "stopping", "positions"),

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitnp import model, params, positions, vit
+from vitnp import model, networks, params, positions, vit
+from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.preprocess import Preprocess
 
@@ -35,10 +36,13 @@ def start_from(pretrained, config, preprocess, method="google"):
     if old.channels != config.channels:
         raise Error(f"the weights to start from are for images of {old.channels} channels, but "
                     f"these have {config.channels}; choose others, or train without --init-from")
-    new = replace(old, image_size=config.image_size, classes=config.classes, pre_logits=None,
-                  dropout=config.dropout, stochastic_depth=config.stochastic_depth)
-    flat = params.allocate(vit.shapes(new), pretrained.params["norm"]["gamma"].dtype, np)
-    tree = params.flatten(params.views(flat, vit.shapes(new)))
+    new = replace(old, image_size=config.image_size, classes=config.classes)
+    if isinstance(old, ViTConfig):
+        new = replace(new, pre_logits=None, dropout=config.dropout,
+                      stochastic_depth=config.stochastic_depth)
+    shapes = networks.of(new).shapes(new)
+    flat = params.allocate(shapes, pretrained.params["norm"]["gamma"].dtype, np)
+    tree = params.flatten(params.views(flat, shapes))
     for path, tensor in params.flatten(pretrained.params).items():
         if path.startswith(("head/", "pre_logits/")):
             continue

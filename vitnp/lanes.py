@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from vitnp import optim, vit
+from vitnp import networks, optim
 from vitnp import params as parameters
 from vitnp.backend import get_xp, to_host
 from vitnp.layers import textbook
@@ -24,7 +24,7 @@ from vitnp.layers import textbook
 # glibc's options of mallopt, from malloc.h
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX, ARENA_MAX = -1, -2, -4, -8
 
-CACHED = 3_300_000  # bytes of an MLP's float32 hidden layer that one micro-batch should have
+CACHED = 3_300_000  # bytes of a block's largest float32 array that one micro-batch should have
 GPU_BATCH = 64      # images that a GPU predicts at a time
 
 
@@ -65,7 +65,7 @@ def micro_batch_size(config, batch_size):
 
     It follows from the shapes alone: another machine or number of threads gives the same sums.
     """
-    largest = max(1, CACHED // (config.tokens * config.mlp_width * 4))
+    largest = max(1, CACHED // (networks.widest(config) * 4))
     count = -(-batch_size // largest)
     count += count % 2                          # two lanes have as much to do each
     return -(-batch_size // count)
@@ -81,7 +81,10 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
     head_only=True: for a linear probe, the head's gradients alone are written, the blocks run
     without dropout and no cache of theirs is kept.
     """
-    forward, backward = (head_forward, head_backward) if head_only else (vit.forward, vit.backward)
+    network = networks.of(config)
+    forward, backward = network.forward, network.backward
+    if head_only:
+        forward, backward = head_forward, head_backward
 
     def work(part, turn):
         rng = draw(part.start) if draw else None
@@ -109,18 +112,19 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
 
 def head_forward(images, params, config, ops=textbook, rng=None, all_tokens=False):
     """Return logits (B, K) and the cache of the head alone."""
-    x, _ = vit.embed(images, params, config, ops)                       # (B, T, D)
-    for tokens, cache in vit.encode(x, params, config, ops, all_tokens=all_tokens):
+    network = networks.of(config)
+    x, _ = network.embed(images, params, config, ops)                   # (B, T, D)
+    for tokens, cache in network.encode(x, params, config, ops, all_tokens=all_tokens):
         x = tokens                                                      # (B, T, D) or (B, 1, D)
         del cache
-    logits, cache = vit.head(x, params, config, ops, rng)               # (B, K)
+    logits, cache = network.head(x, params, config, ops, rng)           # (B, K)
     return logits, {"ops": ops, "head": cache}
 
 
 def head_backward(dlogits, cache, add):
     """Hand over the gradients of the last linear layer alone."""
-    _, gradients = cache["ops"].head.backward(dlogits, cache["head"])
-    add("head", gradients["head"])
+    _, dweight, dbias = cache["ops"].linear.backward(dlogits, cache["head"]["head"])
+    add("head", {"weight": dweight, "bias": dbias})
 
 
 def logits(images, params, config, ops=textbook, prepare=None, micro_batch=None, threads=1):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from vitnp import inside, lanes, vit
+from vitnp import inside, lanes, networks, vit
 from vitnp.backend import get_xp, to_device, to_host
 
 
@@ -14,6 +14,7 @@ def attentions(trained, images):
     Those of all blocks together may need gigabytes; they are Model.attention(images).
     images: (B, height, width, C), as Preprocess.batch returns them.
     """
+    networks.need_transformer(trained.config, "attention weights are")
     gamma = trained.params["norm"]["gamma"]
     images = trained.preprocess.scale(to_device(images, get_xp(gamma)), gamma.dtype)
     x, _ = vit.embed(images, trained.params, trained.config, trained.ops)       # (B, T, D)

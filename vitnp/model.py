@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import lanes, params, vit
+from vitnp import lanes, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import detect, google, huggingface, native, timm
-from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.preprocess import Preprocess
@@ -21,15 +20,16 @@ CHECKPOINT, PREVIOUS, BEST = (f"{name}.safetensors" for name in ("checkpoint", "
 
 @dataclass(frozen=True)
 class Model:
-    """A Vision Transformer with its weights.
+    """A Vision Transformer, or a residual network to compare it with, and its weights.
 
-    params: the tree of `vit.shapes`; class_names: one a class, or None where they are not known;
-    ops: the layers that it is run with; threads: how many lanes, on a CPU (see lanes.py).
+    config: a ViTConfig or ResNetConfig; params: the tree of its network's `shapes`; class_names:
+    one a class, or None where they are not known; ops: the layers that it is run with; threads: how
+    many lanes, on a CPU (see lanes.py).
     Images are one or many: arrays (height, width, C) or (B, height, width, C), uint8 or floats from
     0 to 1, or paths of files. Results are NumPy arrays on any device; one image gives B = 1.
     """
 
-    config: ViTConfig
+    config: object
     params: dict
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
@@ -60,6 +60,7 @@ class Model:
 
     def attention(self, images):
         """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
+        networks.need_transformer(self.config, "attention weights are")
         images = self._prepare(self.preprocess.batch(images))
         x, _ = vit.embed(images, self.params, self.config, self.ops)
         blocks = vit.encode(x, self.params, self.config, self.ops)
@@ -74,7 +75,7 @@ class Model:
         images = self.preprocess.batch(images)
         labels = check_labels(labels, len(images), self.config.classes)
         images, xp = self._prepare(images), self._xp
-        shapes = vit.shapes(self.config)
+        shapes = networks.of(self.config).shapes(self.config)
         gradients = params.views(params.allocate(shapes, images.dtype, xp), shapes)
         losses, _ = lanes.loss_and_gradients(
             images, to_device(labels, xp), self.params, gradients, self.config, self.ops,
@@ -98,6 +99,7 @@ class Model:
         if layout == "native":
             native.save(path, host_tensors(self.params), self.facts())
         elif layout in LAYOUTS:
+            networks.need_transformer(self.config, f"the layout {layout} is")
             tree = self.to("cpu").params
             LAYOUTS[layout].save(path, self.config, tree, self.preprocess, self.class_names)
         else:
@@ -198,8 +200,9 @@ def load_native(file, path, which):
 def check_given(path, config, heads, image_size):
     """Raise Error where a file says otherwise than what was given for it."""
     size = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
-    if heads not in (None, config.heads):
-        raise Error(f"{path} has {config.heads} heads, not {heads}")
+    found = getattr(config, "heads", 0)     # a residual network has none
+    if heads not in (None, found):
+        raise Error(f"{path} has {found} heads, not {heads}")
     if image_size is not None and tuple(size) != config.image_size:
         height, width = config.image_size
         raise Error(f"{path} is for images of {height} x {width}, not {tuple(size)}")
@@ -208,20 +211,20 @@ def check_given(path, config, heads, image_size):
 def from_checkpoint(tensors, facts, path):
     """Return the Model of what native.load returned; `path` is for the message."""
     try:
-        config = ViTConfig(**facts["config"])
+        config = networks.config_of(facts["config"])
         preprocess = Preprocess(**facts["preprocess"])
         names = facts["class_names"] and tuple(facts["class_names"])
     except (KeyError, TypeError) as error:
         raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
     averaged = any(name.startswith("ema/") for name in tensors)
     tree = take(tensors, "ema" if averaged else "params", config, path)
-    return Model(config, tree, preprocess, names)
+    return Model(config, tree, preprocess, names, networks.layers_of(config))
 
 
 def take(tensors, prefix, config, path):
     """Return the tree of the tensors "prefix/…", or raise Error listing all that do not fit."""
     wrong, found = [], {}
-    for name, shape in vit.shapes(config).items():
+    for name, shape in networks.of(config).shapes(config).items():
         tensor = tensors.get(f"{prefix}/{name}")
         if tensor is None:
             wrong.append(f"{prefix}/{name} is missing")

@@ -9,9 +9,11 @@ from vitnp.config import ViTConfig, is_number
 from vitnp.data.dataset import statistics
 from vitnp.errors import Error
 from vitnp.preprocess import Preprocess
+from vitnp.resnet import ResNetConfig
 
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
+OF_TRANSFORMERS = ("dropout", "stochastic_depth", "pooling", "positions", "gelu")
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
@@ -29,7 +31,8 @@ class Recipe:
     little (README.md has the results). The paper's pooling is "token".
     """
 
-    model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16")
+    model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16; or a "
+                        "residual network, resnet-8, -12, -16 or -20")
     data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
@@ -127,18 +130,31 @@ class Recipe:
         return f"{self.network} on {self.data}"
 
     def configure(self, dataset):
-        """Return the ViTConfig and Preprocess that fit this recipe and a data set."""
+        """Return the ViTConfig or ResNetConfig, and the Preprocess, for a data set."""
         height, width, channels = dataset.train_images.shape[1:]
         self._check("crop_padding", self.crop_padding < min(height, width),
                     f"below the sides of the images, {height} x {width}")
-        config = ViTConfig.named(
-            self.model, image_size=(height, width), channels=channels,
-            classes=len(dataset.class_names), pooling=self.pooling, positions=self.positions,
-            gelu=self.gelu, dropout=self.dropout, stochastic_depth=self.stochastic_depth)
+        sizes = {"image_size": (height, width), "channels": channels,
+                 "classes": len(dataset.class_names)}
+        if self.model.startswith("resnet"):
+            config = self._residual(sizes)
+        else:
+            config = ViTConfig.named(
+                self.model, **sizes, pooling=self.pooling, positions=self.positions,
+                gelu=self.gelu, dropout=self.dropout, stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
             mean, std = statistics(dataset.train_images, dataset.train_labels)
         return config, Preprocess((height, width), mean, std)
+
+    def _residual(self, sizes):
+        """Return the ResNetConfig; images of 64 pixels and more get the large root."""
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            self._check(item.name, item.name not in OF_TRANSFORMERS or value == item.default,
+                        f"left out with {self.model}: it is for Vision Transformers")
+        root = "large" if min(sizes["image_size"]) >= 64 else "small"
+        return ResNetConfig.named(self.model, **sizes, root=root)
 
 
 def is_whole(value, least):

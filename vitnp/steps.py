@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from vitnp import kernels, lanes, optim, params, vit
+from vitnp import kernels, lanes, networks, optim, params
 from vitnp.backend import get_xp, to_device, to_host
 from vitnp.errors import Error
 from vitnp.model import host_tensors, take
@@ -45,7 +45,8 @@ class NotFinite(Exception):
 
 def start(config, seed, xp):
     """Return the State before the first step of AdamW; the weights are drawn on the host."""
-    return start_from(to_device(vit.init(config, generator(seed, "init")), xp))
+    flat = networks.of(config).init(config, generator(seed, "init"))
+    return start_from(to_device(flat, xp))
 
 
 def start_from(flat, optimizer="adamw", averaged=False):
@@ -58,7 +59,7 @@ def start_from(flat, optimizer="adamw", averaged=False):
 
 def checkpoint_tensors(state, config):
     """Return what a checkpoint holds of a state, a dict name → NumPy array."""
-    shapes, tensors = vit.shapes(config), {}
+    shapes, tensors = networks.of(config).shapes(config), {}
     for name, buffer in state.buffers().items():
         tensors |= host_tensors(params.views(buffer, shapes), name)
     return tensors
@@ -68,7 +69,7 @@ def restore(state, tensors, config, path):
     """Copy the tensors of a checkpoint into a state; `path` is for the message of an Error."""
     xp = get_xp(state.params)
     for name, buffer in state.buffers().items():
-        tree = params.views(buffer, vit.shapes(config))
+        tree = params.views(buffer, networks.of(config).shapes(config))
         found = params.flatten(take(tensors, name, config, path))
         for place, array in params.flatten(tree).items():
             array[...] = to_device(found[place], xp)
@@ -108,12 +109,12 @@ def compute_gradients(state, trained, images, targets, recipe):
     images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
     targets = to_device(targets, xp)
     draw = None
-    if config.dropout or config.attention_dropout or config.stochastic_depth:
+    if networks.draws(config):
         draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
+    gradients = params.views(state.gradients, networks.of(config).shapes(config))
     losses, logits = lanes.loss_and_gradients(
-        images, targets, trained.params, params.views(state.gradients, vit.shapes(config)), config,
-        trained.ops, recipe.label_smoothing, draw, recipe.micro_batch, trained.threads,
-        head_only=recipe.tune == "head")
+        images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
+        draw, recipe.micro_batch, trained.threads, head_only=recipe.tune == "head")
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     return losses, logits.argmax(axis=1) == labels
 
@@ -175,12 +176,12 @@ def groups(config, weight_decay, layer_decay=1.0, head_only=False):
     layer_decay^(depth + 1). With head_only, for a linear probe, the head alone is in a group.
     Source: Clark et al. 2020, ELECTRA, appendix A, for rates that fall from layer to layer.
     """
-    merged = []
-    for path, place in params.slices(vit.shapes(config)).items():
+    network, depth, merged = networks.of(config), networks.depth(config), []
+    for path, place in params.slices(network.shapes(config)).items():
         if head_only and not path.startswith("head/"):
             continue
-        multiplier = layer_decay ** layers_above(path, config.depth)
-        decay = weight_decay if vit.is_decayed(path) else 0.0
+        multiplier = layer_decay ** layers_above(path, depth)
+        decay = weight_decay if network.is_decayed(path) else 0.0
         if merged and merged[-1][1:] == (multiplier, decay) and merged[-1][0].stop == place.start:
             place = slice(merged.pop()[0].start, place.stop)
         merged.append((place, multiplier, decay))
@@ -190,7 +191,7 @@ def groups(config, weight_decay, layer_decay=1.0, head_only=False):
 def layers_above(path, depth):
     """Return how many layers stand between a tensor and the head."""
     part, _, rest = path.partition("/")
-    if part == "embedding":
+    if part in ("embedding", "root"):
         return depth + 1
     return depth - int(rest.split("/")[0]) if part == "blocks" else 0
 
@@ -206,7 +207,8 @@ def check_failed(state):
 def failure(state, trained, images, targets, recipe, steps_per_epoch):
     """Return the Error for the step that was not finite, which is computed once more."""
     losses, _ = compute_gradients(state, trained, images, targets, recipe)
-    tree = params.views(state.gradients, vit.shapes(trained.config))
+    shapes = networks.of(trained.config).shapes(trained.config)
+    tree = params.views(state.gradients, shapes)
     wrong = [path for path, gradient in params.flatten(tree).items()
              if not np.isfinite(to_host(gradient)).all()]
     found = (f"the gradients of {len(wrong)} tensors are not finite ({', '.join(wrong[:4])}"

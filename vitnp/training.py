@@ -18,13 +18,14 @@ from vitnp import (
     kernels,
     lanes,
     model,
+    networks,
     params,
     progress,
     runs,
     steps,
-    vit,
 )
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
+from vitnp.config import ViTConfig
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, batch_of, epoch_order
 from vitnp.drawing import sheets
@@ -104,8 +105,8 @@ def prepare(recipe, ops):
     dataset = load_data(recipe)
     config, preprocess = recipe.configure(dataset)
     if recipe.init_from is None:
-        flat = vit.init(config, generator(recipe.seed, "init"))
-        if recipe.position_start == "sincos":
+        flat = networks.of(config).init(config, generator(recipe.seed, "init"))
+        if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
             finetuning.start_with_waves(flat, config)
     else:
         pretrained, method = finetuning.load(recipe.init_from, recipe.heads)
@@ -120,7 +121,8 @@ def go_on(recipe, ops, tensors, facts, path):
             saved.preprocess.shape != dataset.train_images.shape[1:]):
         raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
                     "folder that the run was trained on with --data-dir")
-    flat = params.allocate(vit.shapes(saved.config), np.float32, np)
+    shapes = networks.of(saved.config).shapes(saved.config)
+    flat = params.allocate(shapes, np.float32, np)
     run, state = assemble(recipe, dataset, saved.config, saved.preprocess, flat, ops)
     steps.restore(state, tensors, saved.config, path)
     return run, state
@@ -138,9 +140,11 @@ def assemble(recipe, dataset, config, preprocess, flat, ops):
     if recipe.tf32:
         use_tf32(xp)
     recipe = with_micro_batch(replace(recipe, ops=kernels.choose(recipe.ops, xp)), config, xp)
-    if recipe.ops == "fused" and ops is textbook:       # a caller's own layers go before
-        ops = kernels.ops()
-    shapes = vit.shapes(config)
+    if ops is textbook:                                 # a caller's own layers go before
+        ops = networks.layers_of(config)
+        if recipe.ops == "fused" and ops is textbook:   # the convolutions have no kernels
+            ops = kernels.ops()
+    shapes = networks.of(config).shapes(config)
     training, validation = data.split_validation(dataset.train_labels)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import chosen_checkpoint, data, looking, model, runs
+from vitnp import chosen_checkpoint, data, looking, model, networks, runs
 from vitnp.drawing import canvas, paper_figures
 from vitnp.errors import Error
 from vitnp.files import refusing, replacing
@@ -37,6 +37,7 @@ class Pictures:
 def draw_all(options):
     """Write the figures and their numbers as parsed options say; return their paths, and out's."""
     trained = chosen_checkpoint.load(options)
+    networks.need_transformer(trained.config, "these figures are")
     block, heads, queries = asked_for(options, trained.config)
     pictures = choose(options, trained)
     numbers = gather(trained, pictures, block, heads, queries)

@@ -1,0 +1,44 @@
+"""Which network a configuration is of: `vit` and `resnet` have the same functions."""
+
+from vitnp import resnet, vit
+from vitnp.config import ViTConfig
+from vitnp.errors import Error
+from vitnp.layers import convolutional, textbook
+from vitnp.resnet import ResNetConfig
+
+
+def of(config):
+    """Return the module that runs a configuration, vit or resnet."""
+    return resnet if isinstance(config, ResNetConfig) else vit
+
+
+def layers_of(config):
+    """Return the textbook layers that a configuration needs."""
+    return convolutional.textbook if isinstance(config, ResNetConfig) else textbook
+
+
+def config_of(fields):
+    """Return the configuration whose fields a checkpoint tells; a ResNet has depths, by stage."""
+    return ResNetConfig(**fields) if "depths" in fields else ViTConfig(**fields)
+
+
+def depth(config):
+    """Return the number of blocks."""
+    return len(config.blocks) if isinstance(config, ResNetConfig) else config.depth
+
+
+def widest(config):
+    """Return how many numbers the largest array within a block has, for one image."""
+    return config.widest if isinstance(config, ResNetConfig) else config.tokens * config.mlp_width
+
+
+def draws(config):
+    """Tell whether training draws at random in the network: dropout, stochastic depth."""
+    return not isinstance(config, ResNetConfig) and bool(
+        config.dropout or config.attention_dropout or config.stochastic_depth)
+
+
+def need_transformer(config, what):
+    """Raise Error unless the configuration is a ViT's; `what` begins its sentence."""
+    if isinstance(config, ResNetConfig):
+        raise Error(f"{what} for Vision Transformers; this is a residual network")
