@@ -19,9 +19,10 @@ def mnist():
 def fashion_mnist():
     """Train on Fashion-MNIST: python -m vitnp.train --preset fashion-mnist.
 
-    Test accuracy 91.3 % (seed 0) in 31 minutes on two cores of an AMD EPYC (Zen 3).
+    Test accuracy 92.05 % (seed 0) in 44 minutes on two cores of an AMD EPYC (Zen 3). Shoes always
+    point to the left here: without mirrored images, 10 epochs reach 0.4 % more on validation.
     """
-    return SMALL | {"data": "fashion-mnist", "model": "mini/7", "epochs": 50, "flip": 0.5}
+    return SMALL | {"data": "fashion-mnist", "model": "mini/7", "epochs": 75}
 
 
 def cifar10_small():
