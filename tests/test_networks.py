@@ -1,4 +1,4 @@
-"""A residual network goes through all that trains, saves, resumes and predicts."""
+"""Residual networks and hybrids go through all that trains, saves, resumes and predicts."""
 
 from dataclasses import replace
 
@@ -12,7 +12,8 @@ from vitnp.recipe import Recipe
 from vitnp.resnet import ResNetConfig
 from vitnp.stopping import Stopped
 
-RECIPE = Recipe(model="resnet-8", epochs=2, batch_size=30, warmup_epochs=1, ema=0.9, threads=1)
+RESNET = Recipe(model="resnet-8", epochs=2, batch_size=30, warmup_epochs=1, ema=0.9, threads=1)
+HYBRID = replace(RESNET, model="micro/1", stem="8,16", pooling="token", dropout=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -26,26 +27,32 @@ def few_images(monkeypatch):
     return few
 
 
+@pytest.fixture(params=[RESNET, HYBRID], ids=["resnet", "hybrid"])
+def recipe(request):
+    """Return the recipe of a residual network, then of a hybrid."""
+    return request.param
+
+
 @pytest.fixture
-def run(tmp_path):
-    """Return the folder of a finished run of a residual network."""
-    return training.train(RECIPE, tmp_path / "run")[0]
+def run(recipe, tmp_path):
+    """Return the folder of a finished run."""
+    return training.train(recipe, tmp_path / "run")[0]
 
 
-def test_a_run_is_loaded_as_the_network_that_it_is(run, few_images):
+def test_a_run_is_loaded_as_the_network_that_it_is(run, recipe, few_images):
     model = vitnp.load(run)
-    assert model.config == ResNetConfig.named("resnet-8", image_size=8, channels=1)
-    assert model.ops is textbook
-    images = few_images.test_images[:3]
-    expected, _ = resnet.forward(model.preprocess.scale(images, np.float32), model.params,
-                                 model.config)
+    config, _ = recipe.configure(few_images)
+    assert model.config == config and model.ops is textbook
+    network, images = networks.of(config), few_images.test_images[:3]
+    expected, _ = network.forward(model.preprocess.scale(images, np.float32), model.params, config,
+                                  textbook)
     np.testing.assert_allclose(model.logits(images), expected, rtol=1e-5, atol=1e-6)
-    assert model.features(images).shape == (3, model.config.features)
+    assert len(model.features(images)) == 3
     loss, gradients = model.loss_and_gradients(images, few_images.test_labels[:3])
-    assert np.isfinite(loss) and set(params.flatten(gradients)) == set(resnet.shapes(model.config))
+    assert np.isfinite(loss) and set(params.flatten(gradients)) == set(network.shapes(config))
 
 
-def test_a_stopped_run_goes_on_to_the_bit(run, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_to_the_bit(run, recipe, tmp_path, monkeypatch):
     step = steps.train_step
 
     def stop_at_five(state, *arguments):
@@ -55,7 +62,7 @@ def test_a_stopped_run_goes_on_to_the_bit(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(steps, "train_step", stop_at_five)
     with pytest.raises(Stopped):
-        training.train(RECIPE, tmp_path / "stopped")
+        training.train(recipe, tmp_path / "stopped")
     monkeypatch.setattr(steps, "train_step", step)
     training.resume(tmp_path / "stopped")
     for which in ("last", "best"):
@@ -64,8 +71,8 @@ def test_a_stopped_run_goes_on_to_the_bit(run, tmp_path, monkeypatch):
         assert all((one[path] == other[path]).all() for path in one)
 
 
-def test_threads_change_no_bit(run, tmp_path):
-    other = training.train(replace(RECIPE, threads=2), tmp_path / "lanes")[0]
+def test_threads_change_no_bit(run, recipe, tmp_path):
+    other = training.train(replace(recipe, threads=2), tmp_path / "lanes")[0]
     one, two = (params.flatten(vitnp.load(folder).params) for folder in (run, other))
     assert all((one[path] == two[path]).all() for path in one)
 
@@ -84,15 +91,16 @@ def test_rates_fall_from_block_to_block_down_to_the_root():
     assert rates == {1.0, 0.5, 0.25, 0.125, 0.0625}
 
 
-@pytest.mark.parametrize("changes", [{"dropout": 0.1}, {"stochastic_depth": 0.1},
+@pytest.mark.parametrize("changes", [{"stem": "8"}, {"dropout": 0.1}, {"stochastic_depth": 0.1},
                                      {"pooling": "token"}, {"positions": "2d"}, {"gelu": "erf"}])
 def test_what_a_residual_network_has_not_is_refused(changes, few_images):
     (name,) = changes
     with pytest.raises(vitnp.Error, match=f"--{name.replace('_', '-')} is .* left out with resnet"):
-        replace(RECIPE, **changes).configure(few_images)
+        replace(RESNET, **changes).configure(few_images)
 
 
-def test_other_mistakes_are_one_sentence(run, tmp_path, capsys):
+def test_what_is_for_transformers_alone_is_one_sentence(tmp_path, few_images):
+    run = training.train(RESNET, tmp_path / "run")[0]
     model = vitnp.load(run)
     with pytest.raises(vitnp.Error, match="attention weights are for Vision Transformers; this is"):
         model.attention(np.zeros((8, 8, 1), np.uint8))
@@ -104,6 +112,26 @@ def test_other_mistakes_are_one_sentence(run, tmp_path, capsys):
         visualize.main(["figures", str(run), "--data", "digits"])
     with pytest.raises(vitnp.Error, match="unknown model 'resnet-9'; possible are resnet-8"):
         train.main(["--model", "resnet-9"])
+
+
+def test_what_a_hybrid_has_and_has_not(tmp_path, few_images):
+    run = training.train(HYBRID, tmp_path / "run")[0]
+    model = vitnp.load(run)
+    attention = model.attention(few_images.test_images[:3])
+    assert [weights.shape for weights in attention] == [(3, 2, 5, 5)] * 2
+    with pytest.raises(vitnp.Error, match="this one has a convolutional stem"):
+        model.save(tmp_path / "timm", "timm")
+    with pytest.raises(vitnp.Error, match="this one has a convolutional stem"):
+        visualize.main(["figures", str(run), "--data", "digits"])
+
+
+@pytest.mark.parametrize(("stem", "told"), [
+    ("8;16", "--stem is '8;16'; it must be numbers of channels with commas"),
+    ("12", r"stem is \(12,\); give the channels of each layer, multiples of 8"),
+    ("8,8,8,8", "maps of 1 x 1 cannot be cut into patches of side 2")])
+def test_impossible_stems(stem, told, few_images):
+    with pytest.raises(vitnp.Error, match=told):
+        replace(HYBRID, model="micro/2", stem=stem).configure(few_images)
 
 
 def test_a_configuration_finds_its_network():

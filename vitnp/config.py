@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from vitnp import hybrid
 from vitnp.errors import Error
 
 # (width, depth, heads, MLP width): Ti, S, B, L, H as in the authors' code; the others are for small
@@ -36,6 +37,8 @@ class ViTConfig:
     or "avg" (class token attends, mean of the patches before LayerNorm; timm).
     positions: "learned", "none", or "2d" (a learned row plus a learned column).
     pre_logits: width of a tanh layer before the head, or None.
+    stem: channels of each layer of a convolutional stem, of which each halves the sides; the
+    patches are then cut from its map (a hybrid).
     dropout, attention_dropout, stochastic_depth: rates during training; the last one is that of the
     last block, and rises from 0 at the first in equal steps.
     """
@@ -51,6 +54,7 @@ class ViTConfig:
     pooling: str = "token"
     positions: str = "learned"
     pre_logits: int | None = None
+    stem: tuple[int, ...] = ()
     gelu: str = "tanh"
     eps: float = 1e-6
     dropout: float = 0.0
@@ -61,14 +65,16 @@ class ViTConfig:
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
         object.__setattr__(self, "image_size", size)
+        object.__setattr__(self, "stem", hybrid.widths(self.stem))
         self._check_numbers()
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise Error(f"{name} is {getattr(self, name)!r}; "
                             f"possible are {', '.join(choices)}")
-        height, width = size
+        height, width = hybrid.grid(size, self.stem)
         if height % self.patch_size or width % self.patch_size:
-            raise Error(f"images of {height} x {width} cannot be cut into patches of side "
+            cut = "maps" if self.stem else "images"
+            raise Error(f"{cut} of {height} x {width} cannot be cut into patches of side "
                         f"{self.patch_size}; choose a patch size that divides both sides")
         if self.width % self.heads:
             raise Error(f"width {self.width} cannot be divided among {self.heads} heads; "
@@ -97,7 +103,8 @@ class ViTConfig:
     @property
     def grid(self):
         """The number of patches down and across."""
-        return self.image_size[0] // self.patch_size, self.image_size[1] // self.patch_size
+        rows, columns = hybrid.grid(self.image_size, self.stem)
+        return rows // self.patch_size, columns // self.patch_size
 
     @property
     def class_token(self):

@@ -99,7 +99,7 @@ class Model:
         if layout == "native":
             native.save(path, host_tensors(self.params), self.facts())
         elif layout in LAYOUTS:
-            networks.need_transformer(self.config, f"the layout {layout} is")
+            networks.need_transformer(self.config, f"the layout {layout} is", stem=False)
             tree = self.to("cpu").params
             LAYOUTS[layout].save(path, self.config, tree, self.preprocess, self.class_names)
         else:

@@ -1,6 +1,6 @@
 """Which network a configuration is of: `vit` and `resnet` have the same functions."""
 
-from vitnp import resnet, vit
+from vitnp import hybrid, resnet, vit
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.layers import convolutional, textbook
@@ -14,7 +14,8 @@ def of(config):
 
 def layers_of(config):
     """Return the textbook layers that a configuration needs."""
-    return convolutional.textbook if isinstance(config, ResNetConfig) else textbook
+    convolves = isinstance(config, ResNetConfig) or config.stem
+    return convolutional.textbook if convolves else textbook
 
 
 def config_of(fields):
@@ -29,7 +30,9 @@ def depth(config):
 
 def widest(config):
     """Return how many numbers the largest array within a block has, for one image."""
-    return config.widest if isinstance(config, ResNetConfig) else config.tokens * config.mlp_width
+    if isinstance(config, ResNetConfig):
+        return config.widest
+    return max(config.tokens * config.mlp_width, hybrid.widest(config))
 
 
 def draws(config):
@@ -38,7 +41,12 @@ def draws(config):
         config.dropout or config.attention_dropout or config.stochastic_depth)
 
 
-def need_transformer(config, what):
-    """Raise Error unless the configuration is a ViT's; `what` begins its sentence."""
+def need_transformer(config, what, stem=True):
+    """Raise Error unless the configuration is a ViT's; `what` begins its sentence.
+
+    stem: False where a hybrid, with a stem, is not possible either.
+    """
     if isinstance(config, ResNetConfig):
         raise Error(f"{what} for Vision Transformers; this is a residual network")
+    if config.stem and not stem:
+        raise Error(f"{what} for Vision Transformers on pixels; this one has a convolutional stem")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vitnp.resnet import ResNetConfig
 
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
-OF_TRANSFORMERS = ("dropout", "stochastic_depth", "pooling", "positions", "gelu")
+OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
@@ -63,6 +64,8 @@ class Recipe:
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
+    stem: str | None = option(None, "channels of a convolutional stem's layers, such as 24,48, of "
+                              "which each halves the sides: a hybrid, with --model such as mini/1")
     pooling: str = option("gap", "token, gap or avg")
     positions: str = option("learned", "learned, none or 2d")
     position_start: str = option("normal", "first values of learned positions: normal, small and "
@@ -140,12 +143,20 @@ class Recipe:
             config = self._residual(sizes)
         else:
             config = ViTConfig.named(
-                self.model, **sizes, pooling=self.pooling, positions=self.positions,
-                gelu=self.gelu, dropout=self.dropout, stochastic_depth=self.stochastic_depth)
+                self.model, **sizes, stem=self._stem(), pooling=self.pooling,
+                positions=self.positions, gelu=self.gelu, dropout=self.dropout,
+                stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
             mean, std = statistics(dataset.train_images, dataset.train_labels)
         return config, Preprocess((height, width), mean, std)
+
+    def _stem(self):
+        """Return the stem's channels as numbers."""
+        given = self.stem or ""
+        self._check("stem", re.fullmatch(r"(\d+(,\d+)*)?", given),
+                    "numbers of channels with commas between them, such as 24,48")
+        return tuple(map(int, given.split(","))) if given else ()
 
     def _residual(self, sizes):
         """Return the ResNetConfig; images of 64 pixels and more get the large root."""

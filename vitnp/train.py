@@ -14,7 +14,7 @@ from vitnp import command, presets, recipe
 from vitnp.errors import Error
 
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
-OF_WEIGHTS = ("model", "pooling", "positions", "position_start", "scale", "gelu")
+OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
 
 def main(arguments):

@@ -15,6 +15,7 @@ import numpy as np
 from vitnp import params as parameters
 from vitnp.config import ViTConfig
 from vitnp.layers import textbook
+from vitnp.layers.convolutional import stem
 
 __all__ = ["ViTConfig", "backward", "embed", "embed_backward", "encode", "encode_backward",
            "forward", "head", "head_backward", "init", "is_decayed", "shapes"]
@@ -105,8 +106,11 @@ def head_backward(dlogits, cache, add):
 def shapes(config):
     """Return the parameters' shapes, an ordered dict path → shape, decayed tensors first."""
     D, F, (rows, columns) = config.width, config.mlp_width, config.grid
-    result = {"embedding/projection/weight": (config.patch_size**2 * config.channels, D),
+    channels = (config.channels, *config.stem)[-1]
+    result = {"embedding/projection/weight": (config.patch_size**2 * channels, D),
               "embedding/projection/bias": (D,)}
+    for path, shape in stem.shapes(config.channels, config.stem).items():
+        result[f"embedding/stem/{path}"] = shape
     if config.class_token:
         result["embedding/class_token"] = (D,)
     if config.positions == "learned":
@@ -147,6 +151,7 @@ def init(config, rng, dtype=np.float32):
     flat = parameters.allocate(shapes(config), dtype, np)
     tree = parameters.views(flat, shapes(config))
     embedding, blocks = tree["embedding"], tree["blocks"]
+    stem.init(embedding.get("stem", {}), rng)
     projection = embedding["projection"]["weight"]
     projection[:] = lecun_normal(projection.shape, rng)
     for name in ("position", "position_row", "position_column"):

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitnp import params, resnet
+from vitnp import networks, params, resnet
+from vitnp.config import ViTConfig
 from vitnp.gradcases import drawing, leaf
 from vitnp.gradcheck import Case
 from vitnp.layers.convolutional import stem as stem_layer
@@ -19,6 +20,8 @@ from vitnp.resnet import ResNetConfig
 
 SIZES = ResNetConfig(image_size=(5, 7), channels=3, width=4, depths=(1, 2), classes=9, groups=2,
                      eps=0.01)
+HYBRID = ViTConfig(image_size=(11, 6), patch_size=1, channels=3, width=12, depth=2, heads=3,
+                   mlp_width=10, classes=9, stem=(8, 16), eps=0.01)
 MAP, IMAGES, KERNEL = (2, 5, 7, 4), (2, 5, 7, 3), (3, 2, 4, 6)
 
 
@@ -60,7 +63,8 @@ def leaf_cases(draw, ops):
 
 def parameters(config, draw):
     """Return a tree of random parameters."""
-    return params.nest({path: draw(shape) for path, shape in resnet.shapes(config).items()})
+    shapes = networks.of(config).shapes(config)
+    return params.nest({path: draw(shape) for path, shape in shapes.items()})
 
 
 def stem_parameters(widths, draw):
@@ -101,17 +105,21 @@ def network_cases(draw, ops):
     """Return the cases of small networks."""
     large = replace(SIZES, root="large", image_size=(19, 13), depths=(1, 1, 1), groups=4)
     return [network("resnet", SIZES, draw, ops), network("resnet, large root", large, draw, ops),
-            network("resnet, no head", replace(SIZES, classes=None), draw, ops)]
+            network("resnet, no head", replace(SIZES, classes=None), draw, ops),
+            network("hybrid", HYBRID, draw, ops),
+            network("hybrid, patches of a map", replace(HYBRID, stem=(8,), patch_size=2,
+                                                        image_size=(8, 12)), draw, ops)]
 
 
 def network(name, config, draw, ops):
     """Return the case of a whole network."""
+    module = networks.of(config)
 
     def backward(dy, cache):
-        dimages, gradients = resnet.backward(dy, cache)
+        dimages, gradients = module.backward(dy, cache)
         return {"images": dimages, "params": gradients}
 
     arguments = {"images": draw((2, *config.image_size, config.channels)),
                  "params": parameters(config, draw)}
-    return Case(name, arguments, lambda arguments: resnet.forward(
+    return Case(name, arguments, lambda arguments: module.forward(
         arguments["images"], arguments["params"], config, ops), backward, sampled=True)

@@ -37,7 +37,7 @@ class Pictures:
 def draw_all(options):
     """Write the figures and their numbers as parsed options say; return their paths, and out's."""
     trained = chosen_checkpoint.load(options)
-    networks.need_transformer(trained.config, "these figures are")
+    networks.need_transformer(trained.config, "these figures are", stem=False)
     block, heads, queries = asked_for(options, trained.config)
     pictures = choose(options, trained)
     numbers = gather(trained, pictures, block, heads, queries)

@@ -4,14 +4,18 @@
 def forward(images, p, config, ops, rng=None):
     """Cut images into patches, project each to the width, add class token and positions.
 
+    With a stem, it is its feature map that is cut (a hybrid, section 3.1).
+
     Equation: z₀ = [x_class; x_p¹ E; …; x_pᴺ E] + E_pos, then dropout as in the authors' code.
     Source: Dosovitskiy et al. 2021, equation 1.
 
-    images: (B, height, width, C); p: projection, and where the configuration has them class_token,
-    and position or position_row and position_column. Returns x (B, T, D) and the cache.
+    images: (B, height, width, C); p: projection, and where the configuration has them stem,
+    class_token, and position or position_row and position_column. Returns x (B, T, D), the cache.
     """
     cache = {"ops": ops}
     weight, bias = p["projection"]["weight"], p["projection"]["bias"]
+    if "stem" in p:
+        images, cache["stem"] = ops.stem.forward(images, p["stem"], ops)        # the map
     patches, cache["patches"] = ops.patches.forward(images, config.patch_size)  # (B, N, P·P·C)
     x, cache["projection"] = ops.linear.forward(patches, weight, bias)          # (B, N, D)
     position = p.get("position")
@@ -42,4 +46,8 @@ def backward(dx, cache):
     dpatches, dweight, dbias = ops.linear.backward(dx, cache["projection"])
     dp["projection"] = {"weight": dweight, "bias": dbias}
     # patches = cut(images)
-    return ops.patches.backward(dpatches, cache["patches"]), dp
+    dimages = ops.patches.backward(dpatches, cache["patches"])
+    if "stem" in cache:
+        # images = stem(images)
+        dimages, dp["stem"] = ops.stem.backward(dimages, cache["stem"])
+    return dimages, dp
