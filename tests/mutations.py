@@ -22,7 +22,8 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "vitnp"
 # Files whose tests have another name than theirs
 ELSEWHERE = {"batches": ["data_sets/test_ahead.py"], "dataset": ["data_sets/test_split.py"],
-             "embedding": ["layers/test_embedding.py", "convolutional/test_convolutional_gradients.py"],
+             "embedding": ["layers/test_embedding.py",
+                           "convolutional/test_convolutional_gradients.py"],
              "files": ["test_files_and_runs.py"], "geometry": ["data_sets/test_resized.py"],
              "lanes": ["test_lanes.py", "test_steps.py"],
              "optim": ["test_optim.py", "test_steps.py"], "saving": ["test_resume.py"],
