@@ -168,7 +168,7 @@ def test_a_whole_run_and_its_evaluation(tmp_path, monkeypatch):
     folder, trained, score = training.train(QUICK, tmp_path / "run")
     assert type(trained.params["norm"]["gamma"]) is strict_cupy.ndarray
     on_host = model.load(folder, "best")
-    on_device = on_host.to("gpu")
+    on_device = on_host.to("gpu", "textbook")
     for found in (on_host, on_device):
         logits = found.logits(few.test_images)
         assert isinstance(logits, np.ndarray)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import lanes, networks, params, vit
+from vitnp import kernels, lanes, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import detect, google, huggingface, native, timm
 from vitnp.errors import Error
@@ -82,12 +82,18 @@ class Model:
             smoothing, threads=self.threads)
         return float(losses.mean()), gradients
 
-    def to(self, device):
-        """Return this model with its parameters on "cpu", "gpu" or "auto"."""
+    def to(self, device, ops=None):
+        """Return this model with its parameters on "cpu", "gpu" or "auto".
+
+        ops: "textbook" or "fused" layers, by default those for the device; a caller's own stay.
+        """
         xp = pick_device(device)
+        name, layers = kernels.choose(ops, xp), self.ops
+        if any(layers is networks.layers_of(self.config, each) for each in kernels.NAMES):
+            layers = networks.layers_of(self.config, name)
         move = to_host if xp is np else (lambda array: to_device(array, xp))
         tensors = {path: move(array) for path, array in params.flatten(self.params).items()}
-        return dataclasses.replace(self, params=params.nest(tensors))
+        return dataclasses.replace(self, params=params.nest(tensors), ops=layers)
 
     def save(self, path, layout="native"):
         """Write a checkpoint that `vitnp.load` reads.

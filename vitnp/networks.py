@@ -1,6 +1,6 @@
 """Which network a configuration is of: `vit` and `resnet` have the same functions."""
 
-from vitnp import hybrid, resnet, vit
+from vitnp import hybrid, kernels, resnet, vit
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.layers import convolutional, textbook
@@ -12,10 +12,14 @@ def of(config):
     return resnet if isinstance(config, ResNetConfig) else vit
 
 
-def layers_of(config):
-    """Return the textbook layers that a configuration needs."""
-    convolves = isinstance(config, ResNetConfig) or config.stem
-    return convolutional.textbook if convolves else textbook
+def layers_of(config, name="textbook"):
+    """Return the layers that a configuration needs; name: "textbook", or "fused" for a GPU's.
+
+    The convolutions have no fused kernels: networks with some are always run by the textbook.
+    """
+    if isinstance(config, ResNetConfig) or config.stem:
+        return convolutional.textbook
+    return kernels.ops() if name == "fused" else textbook
 
 
 def config_of(fields):

@@ -141,9 +141,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops):
         use_tf32(xp)
     recipe = with_micro_batch(replace(recipe, ops=kernels.choose(recipe.ops, xp)), config, xp)
     if ops is textbook:                                 # a caller's own layers go before
-        ops = networks.layers_of(config)
-        if recipe.ops == "fused" and ops is textbook:   # the convolutions have no kernels
-            ops = kernels.ops()
+        ops = networks.layers_of(config, recipe.ops)
     shapes = networks.of(config).shapes(config)
     training, validation = data.split_validation(dataset.train_labels)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))

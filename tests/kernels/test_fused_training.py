@@ -96,6 +96,10 @@ def test_a_gpu_trains_with_fused_layers_and_its_model_works_on_either_device(
     assert runs.read_recipe(folder).ops == "fused"
     assert trained.ops is kernels.ops()
     moved = trained.to("cpu")
+    assert moved.ops is textbook
+    assert moved.to("gpu").ops is kernels.ops() and moved.to("gpu", "textbook").ops is textbook
+    own = replace(textbook)
+    assert replace(moved, ops=own).to("gpu").ops is own
     for images in (few.test_images, few.test_images[0]):
         probabilities = trained.probabilities(images)
         np.testing.assert_allclose(moved.probabilities(images), probabilities, atol=1e-6)

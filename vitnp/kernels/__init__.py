@@ -19,6 +19,7 @@ from vitnp.errors import Error
 from vitnp.kernels.cuda import CHUNK, LANES, WARPS, source
 from vitnp.layers import linear, textbook
 
+NAMES = ("textbook", "fused")
 CTYPES = {"float32": "float", "float64": "double"}
 
 
@@ -201,8 +202,10 @@ def ops():
 def choose(name, xp):
     """Return "fused" or "textbook" for the option --ops; None is the device's own choice.
 
-    Raises Error for fused layers on a CPU.
+    Raises Error for other names, and for fused layers on a CPU.
     """
+    if name not in (None, *NAMES):
+        raise Error(f"there are no layers {name!r}; possible are {', '.join(NAMES)}")
     if name == "fused" and xp is np:
         raise Error("--ops fused needs a GPU, for which these layers are written, but the device "
                     "is the CPU; leave it out, or use --device gpu")
