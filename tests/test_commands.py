@@ -201,9 +201,10 @@ def test_data_files_that_do_not_fit_are_refused(tmp_path, position, change, word
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ("", "arguments are required: RUN"),
-    ("nowhere", "nowhere is no run folder: it has no config.json"),
-    ("run/config.json", "is no run folder"),
+    ("", "arguments are required: CHECKPOINT"),
+    ("nowhere", "there is no file nowhere; give a run folder or a checkpoint"),
+    ("run/config.json", "run/config.json is damaged or no safetensors file"),
+    ("run/best.safetensors", "is no run folder, which would tell what it was trained on; give a"),
     ("run --part training", "there is no part 'training'; possible are test, validation"),
     ("run --threads 0", "--threads is 0; it must be a whole number of at least 1"),
     ("run --device tpu", "unknown device 'tpu'"),

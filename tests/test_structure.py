@@ -14,7 +14,7 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 ORDER = (
     ("train", "evaluate", "predict", "visualize", "bench"),
     ("training",),
-    ("saving",),
+    ("saving", "few_shot"),
     ("chosen_checkpoint", "drawing", "evaluation", "finetuning", "presets", "runs", "steps"),
     ("recipe",),
     ("model", "gradcheck", "gradcases", "looking"),

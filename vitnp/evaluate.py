@@ -1,73 +1,94 @@
-"""Evaluate a trained run.
+"""Evaluate a checkpoint.
 
     python -m vitnp.evaluate RUN [--part test|validation|train] [--which best|last] …
+    python -m vitnp.evaluate CHECKPOINT --data NAME [--data-dir DIR] [--out DIR] …
+    python -m vitnp.evaluate CHECKPOINT --few-shot 5,10,25 [--data NAME] …
 
 Prints accuracy, loss, top-5 accuracy, calibration error and speed, and for each label the share of
-right answers and the predictions. Draws the confusion matrix as RUN/confusion.png and the most
-confident mistakes as RUN/mistakes.png. Pictures of another part than test, or of the last
-checkpoint, have names that say so, such as RUN/mistakes-validation-last.png.
+right answers and the predictions. Draws the confusion matrix as confusion.png and the most
+confident mistakes as mistakes.png, in the folder of the run or that of --out. Pictures of another
+part than test, or of the last checkpoint, have names that say so, such as
+mistakes-validation-last.png.
+
+With --few-shot, linear models are fitted to the features of so many training images of each class,
+in five draws, and their accuracy on the part is printed. The classes may be new to the network.
 """
 
 import argparse
+import os
 import time
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from vitnp import command
+from vitnp import chosen_checkpoint, command
 from vitnp.errors import Error
+from vitnp.files import refusing
 
 PARTS = ("test", "validation", "train")
 MOST_COLUMNS = 20
+DRAWS = 5               # of the images of --few-shot
 
 
 def main(arguments):
     """Evaluate as the options say."""
     parser = command.Parser(prog="python -m vitnp.evaluate", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", metavar="RUN", help="folder of a run")
+    chosen_checkpoint.add_options(parser)
+    parser.set_defaults(which="best")
+    parser.add_argument("--data", metavar="NAME", help="data set (default: that of the run)")
+    parser.add_argument("--data-dir", metavar="DIR", help="where its files are")
     parser.add_argument("--part", default="test", help="test, validation or train (default: test)")
-    parser.add_argument("--which", default="best", help="best or last checkpoint (default: best)")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the files are, if they moved")
-    parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
-    parser.add_argument("--threads", type=int, help="threads on a CPU (default: one a core)")
+    parser.add_argument("--few-shot", metavar="N,…", help="images of each class to fit a linear "
+                        "model to")
+    parser.add_argument("--out", metavar="DIR", help="folder for the pictures (default: the run's)")
     options = parser.parse_args(arguments)
     if options.part not in PARTS:
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
+    shots = counts_of(options.few_shot)
 
-    command.check_counts(options, "threads")
-
-    from vitnp import data, evaluation, lanes, model, runs
-    from vitnp.drawing import sheets
+    from vitnp import lanes
 
     lanes.prepare_process()
-    settings = runs.read_recipe(options.run)
-    trained = replace(model.load(options.run, options.which).to(options.device),
-                      threads=options.threads or lanes.cores())
-    dataset = data.load(settings.data, options.data_dir or settings.data_dir, settings.image_size,
-                        lanes.cores())
-    images, labels, indices = part_of(dataset, options.part)
-    began = time.perf_counter()
-    logits = evaluation.logits_of(trained, images, indices)
-    seconds = time.perf_counter() - began
-    labels = labels if indices is None else labels[indices]
-    score = evaluation.score_of(logits, labels)
-    print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
-          f"{score.confusion.sum():,} images")
-    top5 = "" if score.top5 is None else f"top-5 accuracy {100 * score.top5:.2f} %, "
-    print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
-          f"{len(labels) / seconds:,.0f} images/s")
-    print_confusion(score, dataset.class_names)
-    title, ending = f"{settings.title}, {options.part} part", ""
-    if options.part != "test":
-        ending += f"-{options.part}"
-    if options.which != "best":
-        title += f", {options.which} checkpoint"
-        ending += f"-{options.which}"
-    for path in sheets.draw_part(options.run, title, images, labels, logits, dataset.class_names,
-                                 indices, ending):
+    trained = chosen_checkpoint.load(options)
+    dataset, title = data_of(options, trained)
+    if shots:
+        print_few_shot(trained, dataset, shots, options.part)
+        return 0
+    if trained.config.classes != len(dataset.class_names):
+        raise Error(f"{options.checkpoint} has {trained.config.classes or 'no'} classes, but "
+                    f"{dataset.name} has {len(dataset.class_names)}; fine-tune it with "
+                    "python -m vitnp.train --init-from, or try its features with --few-shot")
+    for path in score_part(trained, dataset, title, options):
         print(path)
     return 0
+
+
+def counts_of(text):
+    """Return the numbers of a text such as "5,10,25", none of None, or raise Error."""
+    counts = [] if text is None else chosen_checkpoint.whole_numbers(text)
+    if counts is None or 0 in counts:
+        raise Error(f"--few-shot is {text}; it must be numbers of images above 0, such as 5,10,25")
+    return counts
+
+
+def data_of(options, trained):
+    """Return the Dataset to evaluate on, and a title for it and the checkpoint."""
+    from vitnp import data, lanes, runs
+
+    if options.data is None:
+        if not os.path.isfile(Path(options.checkpoint) / runs.CONFIG):
+            raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
+                        f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
+        recipe = runs.read_recipe(options.checkpoint)
+        return data.load(recipe.data, options.data_dir or recipe.data_dir, recipe.image_size,
+                         lanes.cores()), recipe.title
+    height, width = trained.preprocess.size
+    if height != width:
+        raise Error(f"{options.checkpoint} takes images of {height} x {width}, but data sets are "
+                    "resized to squares; leave out --data, or call vitnp.load(…).logits(images)")
+    dataset = data.load(options.data, options.data_dir, height, lanes.cores())
+    return dataset, f"{chosen_checkpoint.title_of(options.checkpoint)}, {dataset.name}"
 
 
 def part_of(dataset, part):
@@ -81,6 +102,38 @@ def part_of(dataset, part):
     return dataset.train_images, dataset.train_labels, indices
 
 
+def score_part(trained, dataset, title, options):
+    """Print how good a model is on a part of the data, draw it, and return the pictures' paths."""
+    from vitnp import evaluation
+    from vitnp.drawing import sheets
+
+    images, labels, indices = part_of(dataset, options.part)
+    began = time.perf_counter()
+    logits = evaluation.logits_of(trained, images, indices)
+    seconds = time.perf_counter() - began
+    labels = labels if indices is None else labels[indices]
+    score = evaluation.score_of(logits, labels)
+    print(f"{options.part} accuracy {100 * score.accuracy:.2f} %, loss {score.loss:.4f}, "
+          f"{score.confusion.sum():,} images")
+    top5 = "" if score.top5 is None else f"top-5 accuracy {100 * score.top5:.2f} %, "
+    print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
+          f"{len(labels) / seconds:,.0f} images/s")
+    print_confusion(score, dataset.class_names)
+    if options.data and not options.out:
+        return []                       # the folder of a run is for its own data
+    folder = options.out or options.checkpoint
+    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
+        os.makedirs(folder, exist_ok=True)
+    title, ending = f"{title}, {options.part} part", ""
+    if options.part != "test":
+        ending += f"-{options.part}"
+    if options.which != "best":
+        title += f", {options.which} checkpoint"
+        ending += f"-{options.which}"
+    return sheets.draw_part(folder, title, images, labels, logits, dataset.class_names, indices,
+                            ending)
+
+
 def print_confusion(score, names):
     """Print the share of right answers for each label, and for up to 20 of them the predictions."""
     counts = score.confusion if len(names) <= MOST_COLUMNS else score.confusion[:, :0]
@@ -91,6 +144,18 @@ def print_confusion(score, names):
         right = "-" if np.isnan(share) else f"{100 * share:.1f} %"
         print(name.ljust(width + 5) + right.rjust(7)
               + "".join(str(count).rjust(width) for count in row))
+
+
+def print_few_shot(trained, dataset, shots, part):
+    """Print the accuracy of linear models that saw few images of each class."""
+    from vitnp import few_shot
+
+    images, labels, indices = part_of(dataset, part)
+    indices = np.arange(len(labels)) if indices is None else indices
+    for result in few_shot.measure(trained, dataset, shots, images, labels, indices, DRAWS):
+        found = 100 * result.accuracies
+        print(f"{result.shots} images a class: {part} accuracy {found.mean():.2f} % (mean of "
+              f"{len(found)} draws, {found.min():.2f} to {found.max():.2f} %)")
 
 
 if __name__ == "__main__":

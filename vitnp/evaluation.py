@@ -75,7 +75,12 @@ def calibration_error(confidences, right):
 
 def logits_of(model, images, indices=None):
     """Return float64 logits (B, K) of images, or of those at the indices, read in chunks."""
+    return in_chunks(model.logits, images, indices)
+
+
+def in_chunks(function, images, indices=None):
+    """Return what a model's function says of images, or of those at the indices, in float64."""
     indices = np.arange(len(images)) if indices is None else indices
-    chunks = [model.logits(images[indices[start:start + CHUNK]])
+    chunks = [function(images[indices[start:start + CHUNK]])
               for start in range(0, len(indices), CHUNK)]
     return np.concatenate(chunks).astype(np.float64)

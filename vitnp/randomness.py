@@ -3,7 +3,7 @@
 import numpy as np
 
 # The numbers are part of every saved run: add at the end, never renumber.
-PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment", "validation")
+PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment", "validation", "few-shot")
 
 
 def generator(seed, purpose, *numbers, xp=np):
