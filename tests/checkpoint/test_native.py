@@ -60,7 +60,7 @@ def model():
 def test_tensors_and_facts_come_back_to_the_bit(tmp_path):
     path = saved(tmp_path)
     tensors, facts = native.load(path)
-    assert facts == {"format": 1} | FACTS
+    assert facts == {"format": 2} | FACTS
     assert set(tensors) == set(TENSORS)
     for name, tensor in TENSORS.items():
         assert same(tensors[name], tensor), name
@@ -86,7 +86,7 @@ def check_damage(path, data, tensors):
     except vitnp.Error as error:
         assert "\n" not in str(error) and len(str(error)) < 500
         return False
-    assert facts == {"format": 1} | FACTS and set(found) == set(tensors)
+    assert facts == {"format": 2} | FACTS and set(found) == set(tensors)
     assert all(same(found[name], tensor) for name, tensor in tensors.items())
     return True
 
@@ -125,16 +125,24 @@ def test_no_exchanged_or_zeroed_pieces_are_loaded(tmp_path):
         assert not check_damage(tmp_path / "damaged", turned, SMALL)
 
 
+def test_threads_change_no_checksum(monkeypatch):
+    alone = native.checksum(SMALL, FACTS)
+    monkeypatch.setattr(native, "LARGE", 0)
+    assert native.checksum(SMALL, FACTS) == alone
+    others = dict(zip(SMALL, reversed(SMALL.values()), strict=True))
+    assert native.checksum(others, FACTS) != alone
+
+
 def rewrite(path, change):
     """Write a file that safetensors reads, with vitnp's metadata changed by a function."""
-    facts = {"format": 1} | FACTS
+    facts = {"format": 2} | FACTS
     facts["sha256"] = native.checksum(SMALL, facts)
     save_file(SMALL, path, {"vitnp": change(facts)})
     return path
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    (lambda facts: json.dumps(facts | {"format": 2}), "has format 2, but this version"),
+    (lambda facts: json.dumps(facts | {"format": 1}), "has format 1, but this version"),
     (lambda facts: json.dumps(facts | {"format": None}), "has format None"),
     (lambda facts: json.dumps(facts | {"step": 4}), "its checksum does not fit"),
     (lambda facts: json.dumps(facts | {"sha256": 7}), "its checksum does not fit"),

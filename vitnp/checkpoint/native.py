@@ -1,20 +1,22 @@
 """vitnp's own checkpoints: safetensors, with everything else as one JSON in the metadata.
 
 Tensors are named "params/…", "ema/…", "moment1/…", "moment2/…", with the paths of `vit.shapes`.
-The JSON, under the metadata key "vitnp", holds "format" (1), the configuration, the preprocessing,
-class names, the step, and "sha256": over the tensors, by name, and the rest of the JSON.
+The JSON, under the metadata key "vitnp", holds "format" (2), the configuration, the preprocessing,
+class names, the step, and "sha256": over those of the tensors, by name, and the rest of the JSON.
 """
 
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from vitnp.checkpoint.tensors import opened, read_tensor, write_safetensors
 from vitnp.errors import Error
 
-FORMAT = 1
+FORMAT = 2          # 1 had one sha256 over all tensors
+LARGE = 2**24       # bytes of tensors for which threads are worth their start
 
 
 def save(path, tensors, facts, previous=None):
@@ -55,10 +57,23 @@ def load(path):
 
 
 def checksum(tensors, facts):
-    """Return the sha256 over tensors, in the order of their names, and facts, as hex digits."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tensor.shape} ".encode())
-        digest.update(tensor.reshape(-1).view(np.uint8))
-    digest.update(json.dumps(facts, sort_keys=True).encode())
+    """Return the sha256 over those of the tensors, by name, and over facts, as hex digits.
+
+    So several threads can read the tensors of a large file.
+    """
+    names = sorted(tensors)
+    arrays = [tensors[name] for name in names]
+    if sum(array.nbytes for array in arrays) < LARGE:
+        parts = list(map(checksum_of_one, names, arrays))
+    else:
+        with ThreadPoolExecutor() as pool:
+            parts = list(pool.map(checksum_of_one, names, arrays))
+    whole = "".join(parts) + json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def checksum_of_one(name, tensor):
+    """Return the sha256 of a tensor's name, type, shape and numbers, as hex digits."""
+    digest = hashlib.sha256(f"{name} {tensor.dtype} {tensor.shape} ".encode())
+    digest.update(tensor.reshape(-1).view(np.uint8))
     return digest.hexdigest()
