@@ -1,11 +1,13 @@
-"""Does knowing five classes help to learn five others from few pictures? Three seeds.
+"""Does knowing five classes help to learn five others from few pictures? And larger pictures?
 
     python -m tutorials.transfer [--data-dir DIR] [--out runs/transfer] [--seeds 3]
 
 For each seed, CIFAR-10's classes are split in two halves at random. A small ViT is trained on all
 pictures of the first half. Then 1,000 pictures of the second half are learned twice: with that
-network as the start (`--init-from`), and from random weights. Each run is one of vitnp.train; one
-that was stopped goes on, and one that is finished is not repeated.
+network as the start (`--init-from`), and from random weights. And the network goes on with its own
+pictures, enlarged to 64 x 64 pixels, which are four times as many patches, and for comparison
+without that. Each run is one of vitnp.train; one that was stopped goes on, and one that is finished
+is not repeated.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import numpy as np
 
 from vitnp import command, data, lanes, runs, saving, training
 from vitnp.files import write_json
-from vitnp.presets import SMALL
+from vitnp.presets import SMALL, finetune
 from vitnp.randomness import generator
 from vitnp.recipe import Recipe
 
@@ -29,6 +31,8 @@ SCRATCH = Recipe(**SHARED | {"epochs": 200, "warmup_epochs": 10})
 # that it tried
 TUNED = Recipe(data="npz", optimizer="sgd", learning_rate=0.03, weight_decay=0.0, epochs=100,
                label_smoothing=0.0, rotate=0.0, rescale=0.0, crop_padding=4, flip=0.5)
+LARGER = Recipe(**finetune() | {"data": "npz", "image_size": 64, "crop_padding": 4, "epochs": 6})
+LONGER = replace(LARGER, image_size=None)
 
 
 def main(arguments):
@@ -47,7 +51,7 @@ def main(arguments):
         results.append({"seed": seed} | compare(cifar, seed, folder / f"seed-{seed}"))
         print(json.dumps(results[-1]), flush=True)
     write_json(folder / "results.json", {"few": FEW, "results": results})
-    for name in ("tuned", "scratch"):
+    for name in ("tuned", "scratch", "pretrained", "larger", "longer"):
         found = [100 * result[name] for result in results]
         print(f"{name}: {np.mean(found):.1f} % in the mean, from {min(found):.1f} to "
               f"{max(found):.1f}")
@@ -55,7 +59,7 @@ def main(arguments):
 
 
 def compare(cifar, seed, folder):
-    """Return the test accuracies of one seed's three runs, and the names of its classes."""
+    """Return the test accuracies of one seed's runs, and the names of the few classes."""
     rng = generator(seed, "split")
     classes = rng.permutation(len(cifar.class_names))
     first, second = np.sort(classes[:5]), np.sort(classes[5:])
@@ -67,6 +71,9 @@ def compare(cifar, seed, folder):
     tuned = replace(TUNED, init_from=str(origin))
     result["tuned"] = accuracy(tuned, folder / "second.npz", seed, folder / "tuned")
     result["scratch"] = accuracy(SCRATCH, folder / "second.npz", seed, folder / "scratch")
+    for name, recipe in (("larger", LARGER), ("longer", LONGER)):
+        again = replace(recipe, init_from=str(origin))
+        result[name] = accuracy(again, folder / "first.npz", seed, folder / name)
     return result
 
 

@@ -34,9 +34,9 @@ def test_a_part_holds_its_classes_alone_under_new_numbers(tmp_path):
         assert (images[:, 0, 0, 0] == np.array([2, 5, 9])[labels]).all()
 
 
-def test_three_runs_and_none_twice(tmp_path, monkeypatch):
+def test_five_runs_and_none_twice(tmp_path, monkeypatch):
     quick = {"epochs": 1, "warmup_epochs": 0, "batch_size": 50, "threads": 1}
-    for name in ("PRETRAINED", "TUNED", "SCRATCH"):
+    for name in ("PRETRAINED", "TUNED", "SCRATCH", "LARGER", "LONGER"):
         monkeypatch.setattr(transfer, name, replace(getattr(transfer, name), **quick))
     monkeypatch.setattr(transfer, "FEW", 50)
     monkeypatch.setattr(transfer, "data", SimpleNamespace(load=lambda *given: small_cifar()))
