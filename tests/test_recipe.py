@@ -29,7 +29,8 @@ BAD = {
     "randaugment": [-1, 1.0, True, None], "magnitude": [-1, 10.1, NAN, True, None],
     "mixup": [-0.1, INF, NAN, True, None], "cutmix": [-0.1, INF, NAN, True, None],
     "evaluate_every": [0, 1.0, True, None], "patience": [-1, 1.0, True, None],
-    "image_size": [0, 32.0, True, "32"], "workers": [0, 1.5, True],
+    "image_size": [0, 32.0, True, "32"], "train_images": [0, 5.0, True, "5"],
+    "workers": [0, 1.5, True],
     "layer_decay": [0, 1.1, NAN, True, None], "optimizer": ["adam", None, 1],
     "tune": ["last", None, "head"], "position_start": ["zero", None], "scale": ["whole", None],
 }
@@ -104,7 +105,8 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "erase": 0.5, "mixup": 0.5, "cutmix": 1.0, "workers": 2, "evaluate_every": 4,
              "patience": 5, "init_from": "somewhere", "heads": 3, "tune": "head",
              "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data",
-             "ops": "fused", "tf32": True, "stem": "8,16"}
+             "ops": "fused", "tf32": True, "stem": "8,16",
+             "train_images": 50}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     arguments = [text for name, value in given.items() if name != "tf32"
                  for text in (f"--{name.replace('_', '-')}", str(value))]

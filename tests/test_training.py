@@ -53,6 +53,22 @@ def test_the_test_part_has_no_influence_on_the_weights(tmp_path, monkeypatch, fe
         np.testing.assert_array_equal(tensor, weights(other)[name])
 
 
+def test_fewer_training_images_are_among_more(tmp_path, monkeypatch, few_images):
+    training_part, _ = data.split_validation(few_images.train_labels)
+    step = steps.train_step
+    for count in (20, 60, 117, None):
+        seen = []
+        monkeypatch.setattr(steps, "train_step", lambda state, trained, images, labels, *others,
+                            seen=seen: seen.extend(labels) or step(state, trained, images, labels,
+                                                                   *others))
+        recipe = replace(QUICK, epochs=1, train_images=count, label_smoothing=0.0)
+        training.train(recipe, tmp_path / f"{count}")
+        assert sorted(seen) == sorted(few_images.train_labels[training_part[:count]])
+    with pytest.raises(vitnp.Error, match="--train-images is 118, but there are 117 images to"):
+        training.train(replace(QUICK, train_images=118), tmp_path / "more")
+    assert not (tmp_path / "more").exists()
+
+
 def test_validation_images_are_never_trained_on(tmp_path, monkeypatch, few_images):
     seen = []
     step = steps.train_step

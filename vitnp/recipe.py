@@ -38,6 +38,8 @@ class Recipe:
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
                                     "folder's pictures, and their own for all others")
+    train_images: int | None = option(None, "how many training images, by default all: the first "
+                                      "of the shuffled ones, so that fewer are among more")
     init_from: str | None = option(None, "run or checkpoint whose weights are fine-tuned, of "
                                    "vitnp, Google, Hugging Face or timm")
     heads: int | None = option(None, "attention heads of --init-from, where its file does not say")
@@ -88,7 +90,8 @@ class Recipe:
     def __post_init__(self):
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("threads", "workers", "micro_batch", "image_size", "heads"):
+        for name in ("threads", "workers", "micro_batch", "image_size", "heads",
+                     "train_images"):
             value = getattr(self, name)
             self._check(name, value is None or is_whole(value, 1), "a whole number of at least 1")
         for name in ("seed", "crop_padding", "randaugment", "patience"):

@@ -144,6 +144,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops):
         ops = networks.layers_of(config, recipe.ops)
     shapes = networks.of(config).shapes(config)
     training, validation = data.split_validation(dataset.train_labels)
+    training = some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
@@ -151,6 +152,14 @@ def assemble(recipe, dataset, config, preprocess, flat, ops):
     if recipe.ema:
         averaged = replace(trained, params=params.views(state.average, shapes))
     return Run(recipe, dataset, training, validation, trained, averaged), state
+
+
+def some_of(training, count):
+    """Return the first `count` of the shuffled training images, all of them for None."""
+    if count is not None and count > len(training):
+        raise Error(f"--train-images is {count:,}, but there are {len(training):,} images to train "
+                    "on")
+    return training[:count]
 
 
 def with_micro_batch(recipe, config, xp):

@@ -1,13 +1,16 @@
 """The GPU's path on a machine without one: the strict stand-in for CuPy, with a clock's needs."""
 
+import contextlib
 import dataclasses
+import importlib.util
+import sys
 from types import SimpleNamespace
 
 import pytest
 import strict_cupy
 
 from vitnp import backend
-from vitnp.bench import cases, ours, timing, worker
+from vitnp.bench import cases, compare, launches, ours, report, timing, worker
 
 SETTING = cases.Setting("vitnp", "digits", "train", threads=2, batch_size=4, device="gpu",
                         ops="textbook")
@@ -49,3 +52,39 @@ def test_the_worker_answers_on_the_gpu(waits):
     assert answers["sgemm"]["all"] == answers["sgemm"]["one"] > 0
     parts = {row["part"] for row in answers["profile"]["profile"]["parts"]}
     assert {"linear 64x256", "adding gradients", "clipping and AdamW"} <= parts
+
+
+def fake_torch(activities):
+    """Return a module like PyTorch, whose profiler sees three kernels and two calls on the CPU."""
+    kinds = [SimpleNamespace(device_type=kind) for kind in ("cuda", "cpu", "cuda", "cuda", "cpu")]
+    seen = SimpleNamespace(events=lambda: kinds)
+    profiler = SimpleNamespace(ProfilerActivity=SimpleNamespace(CUDA="gpu's"),
+                               supported_activities=lambda: activities,
+                               profile=lambda activities: contextlib.nullcontext(seen))
+    device_types = SimpleNamespace(DeviceType=SimpleNamespace(CUDA="cuda"))
+    return SimpleNamespace(profiler=profiler, autograd=device_types)
+
+
+@pytest.mark.parametrize(("found", "activities", "expected"), [
+    (True, {"gpu's"}, 3), (True, {"cpu's"}, None), (False, {"gpu's"}, None)])
+def test_launches_are_what_the_profiler_sees_on_the_gpu(monkeypatch, found, activities, expected):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found or None)
+    monkeypatch.setitem(sys.modules, "torch", fake_torch(activities))
+    steps = []
+    assert launches.of_step(lambda: steps.append(1)) == expected
+    assert len(steps) == (expected is not None)
+
+
+def test_the_report_of_a_gpu_tells_the_launches(waits, monkeypatch):
+    @contextlib.contextmanager
+    def here(engine, command):
+        step, facts, peak = ours.prepare(CONFIG, *cases.inputs(CONFIG, 4), SETTING)
+        yield lambda **request: {"idle_cpu_seconds": 0.0} | worker.answer(
+            request, SETTING, step, peak), facts
+
+    monkeypatch.setattr(compare.workers, "worker", here)
+    for count, words in ((17, "17 (vitnp)"), (None, "not counted (vitnp)")):
+        monkeypatch.setattr(launches, "of_step", lambda step, count=count: count)
+        found = compare.measure(SETTING, None, 0.02, 2)
+        assert found["results"][0]["launches"] == count
+        assert f"kernels and copies that a step starts: {words}" in report.text(found)

@@ -41,6 +41,9 @@ def by_turns(settings, seconds, repeats, extras=()):
         machine = ask(do="machine")["machine"]
         rounds, rates = take_turns(engines, seconds, repeats)
         added = {extra: ask(do=extra, seconds=seconds)[extra] for extra in extras}
+        if prepared["device"] == "gpu":         # last: the profiler may slow what comes after it
+            for _, ask_one, first in engines:
+                first |= ask_one(do="launches")
     machine["sgemm_gflops"] = statistics.median([rate["all"] for rate in rates])
     machine["sgemm_one_thread_gflops"] = statistics.median([rate["one"] for rate in rates])
     machine["warnings"] += disturbed([answer for answers in rounds for answer in answers])

@@ -5,6 +5,10 @@ def text(report):
     """Return the lines of a report of compare.measure."""
     ours, *theirs = report["results"]
     lines = [*fact_lines(report["facts"], ours), "", *result_lines(report["results"])]
+    if "launches" in ours:
+        counts = [f"{result['launches'] or 'not counted'} ({result['engine']})"
+                  for result in report["results"]]
+        lines += ["", f"kernels and copies that a step starts: {', '.join(counts)}"]
     for rival in theirs:
         low, high = report["ratio_range"]
         sentence = (f"{ours['engine']} takes {report['ratio']:.2f} times the images a second of "

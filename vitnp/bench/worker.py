@@ -84,6 +84,10 @@ def without_lanes(config, images, labels, setting):
 
 def answer(request, setting, step, peak):
     """Return the answer to a request: {"do": "steps", "sgemm", …, "seconds": number}."""
+    if request["do"] == "launches":
+        from vitnp.bench import launches
+
+        return {"launches": launches.of_step(step)}
     if request["do"] == "steps":
         before = time.process_time()
         seconds = timing.take_steps(step, request["seconds"])
