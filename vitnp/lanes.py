@@ -86,28 +86,37 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
     if head_only:
         forward, backward = head_forward, head_backward
 
-    def work(part, turn):
+    def work(part, add):
         rng = draw(part.start) if draw else None
         logits, cache = forward(images[part], params, config, ops, rng, all_tokens=False)
         losses, loss_cache = ops.cross_entropy.forward(logits, targets[part], smoothing)
         # mean loss = Σ losses / B, over the whole batch
         dlosses = get_xp(losses).full_like(losses, 1.0 / len(images))
         dlogits = ops.cross_entropy.backward(dlosses, loss_cache)
+        backward(dlogits, cache, add)
+        return losses, logits
 
+    return add_in_turn(work, images, gradients, config, micro_batch, threads)
+
+
+def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1):
+    """Call work(part, add) for each micro-batch of images; return the arrays of all, joined.
+
+    part: its slice; add(name, gradients of a part of the network) writes the first micro-batch's to
+    the tree `gradients` and adds those of the others, in their order.
+    """
+    def work_in_turn(part, turn):
         def add(name, part_gradients):
             with turn(name):
                 place = parameters.find(gradients, name)
                 parameters.add(place, part_gradients, first=part.start == 0)
 
-        backward(dlogits, cache, add)
-        return losses, logits
+        return work(part, add)
 
-    on_cpu, count = get_xp(images) is np, len(images)
-    size = micro_batch or (micro_batch_size(config, count) if on_cpu else count)
-    results = in_micro_batches(work, count, size, threads if on_cpu else 1)
-    losses, logits = zip(*results, strict=True)
-    xp = get_xp(*losses)
-    return xp.concatenate(losses), xp.concatenate(logits)
+    xp, count = get_xp(images), len(images)
+    size = micro_batch or (micro_batch_size(config, count) if xp is np else count)
+    results = in_micro_batches(work_in_turn, count, size, threads if xp is np else 1)
+    return tuple(xp.concatenate(arrays) for arrays in zip(*results, strict=True))
 
 
 def head_forward(images, params, config, ops=textbook, rng=None, all_tokens=False):
