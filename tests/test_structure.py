@@ -12,7 +12,8 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 
 # Each part may import what stands further down, never what stands further up.
 ORDER = (
-    ("train", "evaluate", "predict", "visualize", "bench"),
+    ("train", "pretrain", "evaluate", "predict", "visualize", "bench"),
+    ("pretraining",),
     ("training",),
     ("saving", "few_shot"),
     ("chosen_checkpoint", "drawing", "evaluation", "finetuning", "presets", "runs", "steps"),
@@ -20,6 +21,7 @@ ORDER = (
     ("model", "gradcheck", "gradcases", "looking"),
     ("lanes", "checkpoint", "preprocess"),
     ("networks",),
+    ("masked",),
     ("vit", "resnet", "kernels"),
     ("config",),
     ("hybrid",),

@@ -1,14 +1,17 @@
-"""Which network a configuration is of: `vit` and `resnet` have the same functions."""
+"""Which network a configuration is of: `vit`, `resnet` and `masked` have alike functions."""
 
-from vitnp import hybrid, kernels, resnet, vit
+from vitnp import hybrid, kernels, masked, resnet, vit
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.layers import convolutional, textbook
+from vitnp.masked import MaskedConfig
 from vitnp.resnet import ResNetConfig
 
 
 def of(config):
-    """Return the module that runs a configuration, vit or resnet."""
+    """Return the module that runs a configuration: vit, masked or resnet."""
+    if isinstance(config, MaskedConfig):
+        return masked
     return resnet if isinstance(config, ResNetConfig) else vit
 
 

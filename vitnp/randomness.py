@@ -3,7 +3,8 @@
 import numpy as np
 
 # The numbers are part of every saved run: add at the end, never renumber.
-PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment", "validation", "few-shot")
+PURPOSES = ("init", "split", "order", "dropout", "gradcheck", "augment", "validation", "few-shot",
+            "mask")
 
 
 def generator(seed, purpose, *numbers, xp=np):

@@ -176,15 +176,21 @@ def is_whole(value, least):
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def add_options(parser):
-    """Add an option to a parser for each field of Recipe; only those given are in the result."""
+def add_options(parser, without=(), defaults=None):
+    """Add an option to a parser for each field of Recipe; only those given are in the result.
+
+    without: names of fields that get none; defaults: field → a default that differs from Recipe's.
+    """
     for item in dataclasses.fields(Recipe):
+        if item.name in without:
+            continue
         if item.type is bool:
             parser.add_argument(f"--{item.name}", action="store_true", default=None,
                                 help=item.metadata["help"])
             continue
         kind = {int: int, int | None: int, float: float}.get(item.type, str)
-        default = "" if item.default is None else f" (default: {item.default})"
+        value = (defaults or {}).get(item.name, item.default)
+        default = "" if value is None else f" (default: {value})"
         parser.add_argument(
             f"--{item.name.replace('_', '-')}", dest=item.name, type=kind, metavar=kind.__name__,
             default=None, help=item.metadata["help"] + default)

@@ -65,12 +65,15 @@ def checkpoint_tensors(state, config):
     return tensors
 
 
-def restore(state, tensors, config, path):
-    """Copy the tensors of a checkpoint into a state; `path` is for the message of an Error."""
+def restore(state, tensors, config, path, prefix=""):
+    """Copy the tensors of a checkpoint into a state; `path` is for the message of an Error.
+
+    prefix: what stands before the names of the state's buffers in the checkpoint.
+    """
     xp = get_xp(state.params)
     for name, buffer in state.buffers().items():
         tree = params.views(buffer, networks.of(config).shapes(config))
-        found = params.flatten(take(tensors, name, config, path))
+        found = params.flatten(take(tensors, prefix + name, config, path))
         for place, array in params.flatten(tree).items():
             array[...] = to_device(found[place], xp)
 

@@ -1,0 +1,52 @@
+"""Train a Vision Transformer on images without labels: masked patch prediction.
+
+    python -m vitnp.pretrain [--data NAME --data-dir DIR] [--model mini/4] [--epochs 20] …
+    python -m vitnp.pretrain --resume RUN
+    python -m vitnp.train --preset finetune --init-from RUN …
+
+Half of the patches are corrupted, and the network learns to predict their mean colours, as in the
+paper's appendix B.1.2. A run goes to the first free folder of runs/, whose name is the last line
+printed. --resume goes on from the end of the last whole epoch. The run is fine-tuned like any
+checkpoint, and python -m vitnp.evaluate RUN --few-shot 5,10 tries its features.
+"""
+
+import argparse
+
+from vitnp import command, recipe
+from vitnp.errors import Error
+
+# What needs labels, or a network to start from
+WITHOUT = ("init_from", "heads", "tune", "layer_decay", "stem", "mixup", "cutmix",
+           "label_smoothing", "evaluate_every", "patience", "ops", "tf32")
+DEFAULTS = {"label_smoothing": 0.0, "rotate": 0.0, "rescale": 0.0, "learning_rate": 1e-3,
+            "epochs": 20, "warmup_epochs": 1, "ops": "textbook"}
+
+
+def main(arguments):
+    """Train as the options say, and print the validation's result and the run's folder."""
+    parser = command.Parser(prog="python -m vitnp.pretrain", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    recipe.add_options(parser, WITHOUT, DEFAULTS)
+    parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
+    parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on")
+    options = vars(parser.parse_args(arguments))
+    folder = options.pop("resume")
+    given = [name for name, value in options.items() if value is not None]
+    if folder and given:
+        raise Error("a run goes on with its own recipe: with --resume nothing else can be given, "
+                    f"not {recipe.names_of_options(given)}")
+
+    from vitnp import lanes, pretraining, runs
+
+    wanted = None if folder else recipe.from_options(options, DEFAULTS)
+    lanes.prepare_process()
+    folder = pretraining.resume(folder) if folder else pretraining.pretrain(wanted, options["out"])
+    last = runs.read_metrics(folder)[-1]
+    print(f"validation: {100 * last['validation_accuracy']:.2f} % of the corrupted patches have "
+          f"the right colour, loss {last['validation_loss']:.4f}")
+    print(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)
