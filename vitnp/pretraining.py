@@ -16,6 +16,7 @@ from vitnp import evaluation, lanes, masked, model, optim, params, progress, run
 from vitnp import steps as stepping
 from vitnp.backend import get_xp, to_device, to_host
 from vitnp.checkpoint import native
+from vitnp.config import ViTConfig
 from vitnp.data.batches import ahead, batch_of, epoch_order
 from vitnp.drawing import figures
 from vitnp.errors import Error
@@ -24,6 +25,8 @@ from vitnp.masked import MaskedConfig
 from vitnp.randomness import generator
 from vitnp.stopping import Stopped, stop_signals
 from vitnp.training import assemble, load_data
+
+PREFIX = "masked/"      # of the tensors in a checkpoint that only go on with pre-training need
 
 
 @dataclass
@@ -70,7 +73,10 @@ def resume(folder):
         run, last, length = replace(run, folder=folder), runs.last_checkpoint(folder), 0
         if last:
             tensors, facts, path = last
-            stepping.restore(state, tensors, run.trained.config, path, "masked/")
+            if not any(name.startswith(PREFIX) for name in tensors):
+                raise Error(f"{folder} was trained with labels; to go on: python -m vitnp.train "
+                            f"--resume {folder}")
+            stepping.restore(state, tensors, run.trained.config, path, PREFIX)
             state.step, length = facts["step"], facts["metrics_length"]
         runs.cut_metrics(folder, length)
         return fit(run, state)
@@ -80,6 +86,8 @@ def prepare(recipe):
     """Return the Run, as yet without a folder, and the State before its first step."""
     dataset = load_data(recipe)
     plain, preprocess = recipe.configure(dataset)
+    if not isinstance(plain, ViTConfig):
+        raise Error(f"masked patch prediction is for Vision Transformers, not for {recipe.model}")
     fields = {item.name: getattr(plain, item.name) for item in dataclasses.fields(plain)}
     config = MaskedConfig(**fields | {"classes": None})
     flat = masked.init(config, generator(recipe.seed, "init"))
@@ -215,7 +223,7 @@ def save(run, state):
     facts |= {"step": state.step, "metrics_length": runs.metrics_length(run.folder)}
     weights = model.host_tensors(plain_tree(trained))
     named = stepping.checkpoint_tensors(state, config)
-    named = {f"masked/{name}": to_host(tensor) for name, tensor in named.items()}
+    named = {f"{PREFIX}{name}": to_host(tensor) for name, tensor in named.items()}
     saving.guard(run, runs.save_checkpoint, run.folder, weights | named, facts)
     saving.guard(run, native.save, run.folder / model.BEST, weights, facts)
 

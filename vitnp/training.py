@@ -116,6 +116,9 @@ def prepare(recipe, ops):
 
 def go_on(recipe, ops, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
+    if "standing" not in facts:
+        raise Error(f"{path} was trained without labels; to go on: python -m vitnp.pretrain "
+                    f"--resume {path.parent}")
     dataset, saved = load_data(recipe), model.from_checkpoint(tensors, facts, path)
     if saved.class_names != dataset.class_names or (
             saved.preprocess.shape != dataset.train_images.shape[1:]):
