@@ -1,0 +1,86 @@
+"""Run one of the paper's experiments at the size of a laptop.
+
+    python -m vitnp.study NAME [--small] [--data-dir DIR] [--out DIR]
+
+NAME is data-size, scaling, positions, transfer or bias. Each run that has finished is a line of
+results.jsonl in the folder of --out, by default studies/NAME, and figure.png is drawn from these
+lines. Called again, the study goes on where it was stopped. --small is a form of a minute, on the
+digits, to see whether all works.
+"""
+
+import argparse
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from vitnp import command
+from vitnp.errors import Error
+from vitnp.files import refusing
+
+NAMES = ("data-size", "scaling", "positions", "transfer", "bias")
+
+
+def main(arguments):
+    """Take the runs that are missing, and draw the figure."""
+    parser = command.Parser(prog="python -m vitnp.study", description=__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--small", action="store_true", help="a form of a minute, on the digits")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder with a folder for each data set, "
+                        "such as DIR/fashion-mnist (default: where vitnp.data fetch puts them)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the study (default: studies/NAME)")
+    options = parser.parse_args(arguments)
+    if options.name not in NAMES:
+        raise Error(f"there is no study {options.name!r}; possible are {', '.join(NAMES)}")
+
+    from vitnp import lanes
+
+    lanes.prepare_process()
+    study = importlib.import_module(f"vitnp.study.{options.name.replace('-', '_')}")
+    folder = Path(options.out or f"studies/{options.name}{'-small' * options.small}")
+    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings = [with_data(setting, options.data_dir) for setting in study.settings(options.small)]
+    take(study, settings, folder)
+    study.draw(read(folder), folder / "figure.png")
+    print(folder / "figure.png")
+    return 0
+
+
+def with_data(setting, data_dir):
+    """Return a setting whose recipes, its origin's too, name the folder of their data."""
+    if data_dir is None or setting is None:
+        return setting
+    name = setting.recipe.data
+    place = None if name == "digits" else str(Path(data_dir) / name)
+    return replace(setting, recipe=replace(setting.recipe, data_dir=place),
+                   origin=with_data(setting.origin, data_dir))
+
+
+def take(study, settings, folder):
+    """Take the runs that have no line in results.jsonl yet, and write their lines."""
+    from vitnp import progress
+    from vitnp.study.settings import train
+
+    done = read(folder)
+    for number, setting in enumerate(settings, start=1):
+        if any(setting.facts.items() <= record.items() for record in done):
+            continue
+        progress.say(f"run {number} of {len(settings)}: {setting.name}")
+        place = train(setting, folder)
+        with open(folder / "results.jsonl", "a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in study.records_of(setting, place))
+
+
+def read(folder):
+    """Return the records of results.jsonl, a list of dicts."""
+    path = Path(folder) / "results.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    except ValueError:
+        raise Error(f"{path} is damaged: a line of it is no JSON; delete this line") from None
+
+
+if __name__ == "__main__":
+    command.run(main)
