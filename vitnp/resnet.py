@@ -22,8 +22,8 @@ from vitnp.layers.convolutional import textbook
 from vitnp.vit import is_decayed
 
 # (width, blocks of each stage), named by the number of layers on the longest path: root, two in
-# each block, head. On 32 x 32 pixels 8, 12, 16 and 20 have as many multiplications as tiny/4, mini/4,
-# midi/4, small/4; the narrow 14 about as many as mini/8.
+# each block, head. On 32 x 32 pixels 8, 12, 16 and 20 have as many multiplications as tiny/4,
+# mini/4, midi/4 and small/4; the narrow 14 about as many as mini/8.
 VARIANTS = {
     "resnet-8": (16, (1, 1, 1)),
     "resnet-12": (16, (1, 2, 2)),

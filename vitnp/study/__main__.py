@@ -41,21 +41,30 @@ def main(arguments):
     folder = Path(options.out or f"studies/{options.name}{'-small' * options.small}")
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
-    settings = [with_data(setting, options.data_dir) for setting in study.settings(options.small)]
+    settings = [with_data(setting, options.data_dir, folder)
+                for setting in study.settings(options.small)]
+    if hasattr(study, "prepare"):
+        study.prepare(folder, with_data(study.source(options.small), options.data_dir, folder))
     take(study, settings, folder)
     study.draw(read(folder), folder / "figure.png")
     print(folder / "figure.png")
     return 0
 
 
-def with_data(setting, data_dir):
-    """Return a setting whose recipes, its origin's too, name the folder of their data."""
-    if data_dir is None or setting is None:
-        return setting
-    name = setting.recipe.data
-    place = None if name == "digits" else str(Path(data_dir) / name)
+def with_data(setting, data_dir, folder):
+    """Return a setting whose recipes, its origin's too, name the place of their data.
+
+    That is a folder in data_dir; for a file that the study made of them, the study's folder.
+    """
+    if setting is None:
+        return None
+    name, place = setting.recipe.data, setting.recipe.data_dir
+    if name == "npz":
+        place = str(folder / place)
+    elif data_dir is not None and name != "digits":
+        place = str(Path(data_dir) / name)
     return replace(setting, recipe=replace(setting.recipe, data_dir=place),
-                   origin=with_data(setting.origin, data_dir))
+                   origin=with_data(setting.origin, data_dir, folder))
 
 
 def take(study, settings, folder):
@@ -68,9 +77,10 @@ def take(study, settings, folder):
         if any(setting.facts.items() <= record.items() for record in done):
             continue
         progress.say(f"run {number} of {len(settings)}: {setting.name}")
-        place = train(setting, folder)
+        place = train(setting, folder.parent / setting.study if setting.study else folder)
         with open(folder / "results.jsonl", "a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in study.records_of(setting, place))
+            records = study.records_of(setting, place)
+            file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def read(folder):

@@ -7,11 +7,11 @@ __all__ = ["means", "panels", "save"]
 STYLES = {"ViT": (BLUE, "o"), "hybrid": (GREEN, "s"), "ResNet": (ORANGE, "^")}
 
 
-def panels(count):
-    """Return a figure and a list of `count` panels beside each other."""
+def panels(count, width=4.6):
+    """Return a figure and a list of `count` panels beside each other, each `width` inches wide."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * count, 3.8), layout="constrained")
+    figure = Figure(figsize=(width * count, 3.8), layout="constrained")
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 

@@ -1,0 +1,53 @@
+"""What does more computing bring? ViT, hybrid and ResNet of several sizes on Fashion-MNIST.
+
+All learn from all training pictures in as many steps, without augmentation. The picture is the
+paper's figure 5 in small: accuracy against the multiplications of the whole training.
+
+Budget: 11 runs of a quarter of a minute to two minutes, one seed: a quarter of an hour.
+"""
+
+from vitnp.model import load
+from vitnp.recipe import Recipe
+from vitnp.study import figures
+from vitnp.study.compute import multiplications
+from vitnp.study.settings import PLAIN, Setting, result_of, steps
+
+STEM = {"stem": "16,32,64"}
+SIZES = {"ViT": [{"model": f"{size}/7"} for size in ("micro", "tiny", "mini", "midi")],
+         "hybrid": [{"model": "micro/1", "stem": "8,16,32"}, {"model": "tiny/1"} | STEM,
+                    {"model": "mini/1"} | STEM, {"model": "midi/1"} | STEM],
+         "ResNet": [{"model": f"resnet-{layers}"} for layers in (14, 8, 12)]}
+DIGITS = {"ViT": [{"model": "micro/4"}, {"model": "micro/2"}],
+          "hybrid": [{"model": "micro/1", "stem": "8,16"}], "ResNet": [{"model": "resnet-8"}]}
+STEPS, IMAGES, SMALL_STEPS, SMALL_IMAGES = 800, 54_000, 40, 1293
+TRAINING = 3        # times the multiplications of the forward pass, which a step takes
+
+
+def settings(small):
+    """Return the runs."""
+    count, images = (SMALL_STEPS, SMALL_IMAGES) if small else (STEPS, IMAGES)
+    data = "digits" if small else "fashion-mnist"
+    return [Setting({"data": data, "network": network, **fields, "seed": 0},
+                    Recipe(data=data, **PLAIN | fields | steps(count, images)))
+            for network, sizes in (DIGITS if small else SIZES).items() for fields in sizes]
+
+
+def records_of(setting, place):
+    """Return the records of a finished run."""
+    result, config = result_of(setting, place), load(place).config
+    images = result["steps"] * setting.recipe.batch_size
+    return [result | {"multiplications": TRAINING * multiplications(config) * images}]
+
+
+def draw(records, path):
+    """Draw accuracy against multiplications, and against the seconds that they took here."""
+    figure, panels = figures.panels(2)
+    for axes, key, words in zip(panels, ("multiplications", "seconds"),
+                                ("multiplications of the training", "seconds of training"),
+                                strict=True):
+        for network in SIZES:
+            found = [record for record in records if record["network"] == network]
+            figures.means(axes, found, key, network)
+        axes.set(xscale="log", xlabel=words, ylabel="test accuracy, %")
+    panels[0].legend(frameon=False)
+    figures.save(figure, path)
