@@ -78,11 +78,13 @@ def write_part(dataset, classes, path):
         return
     number = np.full(len(dataset.class_names), -1)
     number[classes] = np.arange(len(classes))
-    train, test = number[dataset.train_labels], number[dataset.test_labels]
+    arrays = {"class_names": np.array([dataset.class_names[k] for k in classes])}
+    for part in ("train", "test"):
+        labels = number[getattr(dataset, f"{part}_labels")]
+        arrays[f"{part}_images"] = getattr(dataset, f"{part}_images")[labels >= 0]
+        arrays[f"{part}_labels"] = labels[labels >= 0]
     with replacing(path) as aside, open(aside, "wb") as file:
-        np.savez(file, train_images=dataset.train_images[train >= 0], train_labels=train[train >= 0],
-                 test_images=dataset.test_images[test >= 0], test_labels=test[test >= 0],
-                 class_names=np.array([dataset.class_names[k] for k in classes]))
+        np.savez(file, **arrays)
 
 
 def records_of(setting, place):
