@@ -10,6 +10,7 @@ from vitnp.model import load
 from vitnp.recipe import Recipe
 from vitnp.study import figures
 from vitnp.study.compute import multiplications
+from vitnp.study.data_size import RATES
 from vitnp.study.settings import PLAIN, Setting, result_of, steps
 
 STEM = {"stem": "16,32,64"}
@@ -28,7 +29,8 @@ def settings(small):
     count, images = (SMALL_STEPS, SMALL_IMAGES) if small else (STEPS, IMAGES)
     data = "digits" if small else "fashion-mnist"
     return [Setting({"data": data, "network": network, **fields, "seed": 0},
-                    Recipe(data=data, **PLAIN | fields | steps(count, images)))
+                    Recipe(data=data, **PLAIN | {"learning_rate": RATES[network]} | fields
+                           | steps(count, images)))
             for network, sizes in (DIGITS if small else SIZES).items() for fields in sizes]
 
 
