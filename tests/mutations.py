@@ -55,6 +55,8 @@ def tests_for(file):
     name = Path(file).stem
     own = [TESTS / path for path in ELSEWHERE.get(name, ())]
     own += [path for path in sorted(TESTS.rglob(f"test_{name}.py")) if path not in own]
+    if "convolutional" in Path(file).parts:
+        own.append(TESTS / "convolutional")
     every = ["test_google_fixtures.py", "test_vit.py", "layers", "test_trajectories.py",
              "test_optim.py", "test_params.py", "test_training.py", "test_strict_training.py",
              "test_gradcheck.py"]
