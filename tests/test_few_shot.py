@@ -37,7 +37,7 @@ def test_weight_and_errors_left_out_are_those_of_fitting_anew(count, strength):
 def test_features_in_groups_are_told_apart_and_noise_is_not():
     labels = np.repeat(np.arange(4), 30)
     centres = rng.standard_normal((4, 8))
-    groups = centres[labels] + 0.1 * rng.standard_normal((120, 8))
+    groups = 50.0 + centres[labels] + 0.1 * rng.standard_normal((120, 8))
     few = np.concatenate([np.arange(5) + 30 * k for k in range(4)])
     assert (few_shot.predict(groups[few], labels[few], 4, groups) == labels).mean() == 1.0
     noise = rng.standard_normal((120, 8))
