@@ -17,11 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import command, data, lanes, runs, saving, training
+from vitnp import command, data, lanes, saving
 from vitnp.files import write_json
 from vitnp.presets import SMALL, finetune
 from vitnp.randomness import generator
 from vitnp.recipe import Recipe
+from vitnp.study.settings import finish
+from vitnp.study.transfer import write_part as write_classes
 
 FEW = 1000                  # pictures of the second half of the classes
 SHARED = SMALL | {"data": "npz", "model": "mini/8", "crop_padding": 4, "flip": 0.5}
@@ -81,27 +83,19 @@ def write_part(cifar, classes, count, rng, path):
     """Write the pictures of some classes, for training `count` of them, equally many of each."""
     if path.exists():
         return
-    number = np.full(len(cifar.class_names), -1)
-    number[classes] = np.arange(len(classes))           # their labels in the new set
-    train, test = number[cifar.train_labels], number[cifar.test_labels]
-    chosen = np.flatnonzero(train >= 0)
     if count:
-        each = count // len(classes)
-        chosen = np.concatenate([rng.choice(np.flatnonzero(train == k), each, replace=False)
-                                 for k in range(len(classes))])
-    tested = np.flatnonzero(test >= 0)
+        chosen = np.concatenate([
+            rng.choice(np.flatnonzero(cifar.train_labels == k), count // len(classes),
+                       replace=False) for k in classes])
+        cifar = replace(cifar, train_images=cifar.train_images[chosen],
+                        train_labels=cifar.train_labels[chosen])
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, train_images=cifar.train_images[chosen], train_labels=train[chosen],
-             test_images=cifar.test_images[tested], test_labels=test[tested],
-             class_names=np.array([cifar.class_names[k] for k in classes]))
+    write_classes(cifar, classes, path)
 
 
 def accuracy(recipe, path, seed, folder):
     """Return the test accuracy of a run in a folder, which is trained where it is not finished."""
-    if not (folder / runs.CONFIG).exists():
-        training.train(replace(recipe, data_dir=str(path), seed=seed), folder)
-    elif saving.result_of(folder) is None:
-        training.resume(folder)
+    finish(replace(recipe, data_dir=str(path), seed=seed), folder)
     return saving.result_of(folder)["test_accuracy"]
 
 

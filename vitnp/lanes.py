@@ -113,10 +113,8 @@ def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1):
 
         return work(part, add)
 
-    xp, count = get_xp(images), len(images)
-    size = micro_batch or (micro_batch_size(config, count) if xp is np else count)
-    results = in_micro_batches(work_in_turn, count, size, threads if xp is np else 1)
-    return tuple(xp.concatenate(arrays) for arrays in zip(*results, strict=True))
+    return joined(work_in_turn, len(images), config, get_xp(images), len(images), micro_batch,
+                  threads)
 
 
 def head_forward(images, params, config, ops=textbook, rng=None, all_tokens=False):
@@ -153,10 +151,18 @@ def features_and_logits(images, params, config, ops=textbook, prepare=None, micr
         scores, cache = head_forward(x, params, config, ops)            # (B, K)
         return to_host(cache["head"]["features"]), to_host(scores)
 
-    on_cpu, count = get_xp(params["norm"]["gamma"]) is np, len(images)
-    size = micro_batch or (micro_batch_size(config, count) if on_cpu else GPU_BATCH)
-    results = in_micro_batches(work, count, size, threads if on_cpu else 1)
-    return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+    xp = get_xp(params["norm"]["gamma"])
+    return joined(work, len(images), config, xp, GPU_BATCH, micro_batch, threads)
+
+
+def joined(work, count, config, xp, gpu_batch, micro_batch=None, threads=1):
+    """Return the arrays of work(part, turn), see in_micro_batches, joined for all `count` images.
+
+    On a GPU, that of xp, there is one lane; without micro_batch it takes gpu_batch at a time.
+    """
+    size = micro_batch or (micro_batch_size(config, count) if xp is np else gpu_batch)
+    results = in_micro_batches(work, count, size, threads if xp is np else 1)
+    return tuple(get_xp(*arrays).concatenate(arrays) for arrays in zip(*results, strict=True))
 
 
 def in_shares(update, params, groups, threads):

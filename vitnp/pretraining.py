@@ -12,7 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import evaluation, lanes, masked, model, optim, params, progress, runs, saving, vit
+from vitnp import (
+    evaluation,
+    lanes,
+    masked,
+    model,
+    networks,
+    optim,
+    params,
+    progress,
+    runs,
+    saving,
+    vit,
+)
 from vitnp import steps as stepping
 from vitnp.backend import get_xp, to_device, to_host
 from vitnp.checkpoint import native
@@ -38,7 +50,7 @@ class Result:
     count: int = 0
 
     def add(self, losses, hits):
-        """Add losses and hits (B, M), on their device: a GPU is not waited for."""
+        """Add losses and hits, arrays of one shape."""
         self.loss = self.loss + losses.sum(dtype=get_xp(losses).float64)
         self.right, self.count = self.right + hits.sum(), self.count + losses.size
 
@@ -147,7 +159,7 @@ def step(run, state, images, epoch, i):
     rng = generator(recipe.seed, "mask", epoch, i)
     corruption = masked.corrupt(len(images), config.grid[0] * config.grid[1], rng, xp)
     draw = None
-    if config.dropout or config.stochastic_depth:
+    if networks.draws(config):
         draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
     gradients = params.views(state.gradients, masked.shapes(config))
     losses, hits = loss_and_gradients(run.trained, images, corruption, gradients, draw,
@@ -210,9 +222,8 @@ def validate(run):
             targets, logits, _ = predict(trained, images[part], corruption.part(part))
             return compare(trained.ops, logits, targets)[:2]
 
-        size = lanes.micro_batch_size(config, len(images))
-        for losses, right in lanes.in_micro_batches(work, len(images), size, trained.threads):
-            result.add(losses, right)
+        result.add(*lanes.joined(work, len(images), config, xp, lanes.GPU_BATCH,
+                                 threads=trained.threads))
     return result
 
 

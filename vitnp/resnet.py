@@ -237,20 +237,3 @@ def init(config, rng, dtype=np.float32):
             deviation = math.sqrt(2.0 / math.prod(tensor.shape[:3]))
             tensor[:] = deviation * rng.standard_normal(tensor.shape)
     return flat
-
-
-def flops(config):
-    """Return the multiplications of one image's forward pass, each with its addition.
-
-    A convolution multiplies its whole kernel at each place of the map that it makes. Norms, ReLU
-    and pooling are not counted, as usual.
-    """
-    sides = config.grid
-    root_sides = halved(config.image_size) if config.root == "large" else sides
-    kernel = config.root_kernel**2 * config.channels * config.width
-    total = math.prod(root_sides) * kernel
-    for C, F, stride in config.blocks:
-        sides = halved(sides) if stride == 2 else sides
-        shortcut = C * F if (C, stride) != (F, 1) else 0
-        total += math.prod(sides) * (9 * C * F + 9 * F * F + shortcut)
-    return total + config.features * (config.classes or 0)

@@ -16,6 +16,7 @@ from vitnp.config import ViTConfig
 from vitnp.errors import Error
 from vitnp.gradcases import drawing
 from vitnp.resnet import ResNetConfig
+from vitnp.study import compute
 
 draw = drawing(np)
 LARGE = replace(SIZES, root="large", image_size=(19, 13))
@@ -186,8 +187,8 @@ def multiplications(config):
 
 
 @pytest.mark.parametrize("config", (SIZES, LARGE, replace(SIZES, depths=(1, 1, 2), classes=None)))
-def test_flops_are_those_of_the_loops(config):
-    assert resnet.flops(config) == multiplications(config)
+def test_multiplications_are_those_of_the_loops(config):
+    assert compute.multiplications(config) == multiplications(config)
 
 
 @pytest.mark.parametrize(("name", "vit"), (
@@ -199,7 +200,8 @@ def test_named_sizes_have_the_compute_of_a_vit(name, vit):
         T, D, patches = c.tokens, c.width, c.grid[0] * c.grid[1]
         block = T * (4 * D * D + 2 * D * c.mlp_width) + 2 * T * T * D
         of_vit = patches * c.patch_size**2 * channels * D + c.depth * block + D * 10
-        ours = resnet.flops(ResNetConfig.named(name, image_size=image_size, channels=channels))
+        ours = compute.multiplications(ResNetConfig.named(name, image_size=image_size,
+                                                          channels=channels))
         assert 0.8 < ours / of_vit < 1.2
 
 

@@ -45,16 +45,21 @@ def train(setting, folder):
     recipe, place = setting.recipe, Path(folder) / setting.name
     if setting.origin:
         recipe = replace(recipe, init_from=str(train(setting.origin, folder)))
-    if not (place / runs.CONFIG).exists():
-        if setting.labels:
-            training.train(recipe, place)
-        else:
-            pretraining.pretrain(recipe, place)
-    elif not setting.labels:
+    if setting.labels:
+        finish(recipe, place)
+    elif (place / runs.CONFIG).exists():
         pretraining.resume(place)
-    elif saving.result_of(place) is None:
-        training.resume(place)
+    else:
+        pretraining.pretrain(recipe, place)
     return place
+
+
+def finish(recipe, folder):
+    """Train a run with labels in a folder, or go on with it, unless it is finished already."""
+    if not (folder / runs.CONFIG).exists():
+        training.train(recipe, folder)
+    elif saving.result_of(folder) is None:
+        training.resume(folder)
 
 
 def result_of(setting, folder):
