@@ -12,6 +12,7 @@ from vitnp.backend import to_device, to_host
 from vitnp.gradcheck import Case
 from vitnp.layers import textbook
 from vitnp.masked import MaskedConfig
+from vitnp.randomness import generator
 
 SIZES = MaskedConfig(image_size=(6, 8), patch_size=2, channels=3, width=12, depth=2, heads=3,
                      mlp_width=10, classes=None, eps=0.01)
@@ -37,7 +38,8 @@ def test_backward_is_the_derivative_of_forward(changes, xp):
     images, corruption, tree = example(config, xp)
 
     def forward(arguments):
-        return masked.forward(images, corruption, arguments, config, textbook, None)
+        masks = generator(0, "gradcheck", xp=xp) if config.dropout else None
+        return masked.forward(images, corruption, arguments, config, textbook, masks)
 
     case = Case("masked", tree, forward, masked.backward, sampled=True)
     results = gradcheck.check(case, np.random.default_rng(3))
@@ -64,6 +66,25 @@ def test_forward_is_the_network_on_the_corrupted_tokens():
             normed, _ = textbook.layernorm.forward(x[i, 1 + n], **tree["norm"], eps=config.eps)
             expected = normed @ tree["colour"]["weight"] + tree["colour"]["bias"]
             np.testing.assert_allclose(logits[i, m], expected, atol=1e-10)
+
+
+def test_dropout_is_where_training_with_labels_has_it(monkeypatch):
+    """Once on the tokens with their positions, then in the blocks."""
+    config = replace(SIZES, pooling="token", dropout=0.3)
+    images, corruption, tree = example(config)
+    counts, drop = [], textbook.dropout.forward
+
+    def spy(x, *others, **options):
+        counts.append(x.shape)
+        return drop(x, *others, **options)
+
+    monkeypatch.setattr(textbook.dropout, "forward", spy)
+    masked.forward(images, corruption, tree, config, rng=np.random.default_rng(0))
+    found, counts[:] = list(counts), []
+    vit.forward(images, params.nest({path: array for path, array in params.flatten(tree).items()
+                                     if path in vit.shapes(config)}), config,
+                rng=np.random.default_rng(0))
+    assert found == counts and found[0] == (3, 1 + N, 12)
 
 
 def test_hidden_patches_and_other_images_have_no_influence():
@@ -127,6 +148,8 @@ def test_the_start_is_the_plain_networks_with_a_small_mask_and_colours_of_zero()
 def test_the_configuration_finds_its_network_and_the_plain_one():
     assert networks.of(SIZES) is masked and networks.of(SIZES.plain) is vit
     assert type(SIZES.plain) is vitnp.ViTConfig and SIZES.plain.width == 12
+    with pytest.raises(vitnp.Error, match="at least two patches"):
+        replace(SIZES, image_size=2)
     for wrong in ({"stem": (8,), "patch_size": 1}, {"classes": 3}, {"pre_logits": 4}):
         with pytest.raises(vitnp.Error, match="masked patch prediction is for"):
             replace(SIZES, **wrong)

@@ -35,6 +35,9 @@ class MaskedConfig(ViTConfig):
         if self.stem or self.classes or self.pre_logits:
             raise Error("masked patch prediction is for Vision Transformers without a stem and a "
                         "head; leave out --stem")
+        if self.grid[0] * self.grid[1] < 2:
+            raise Error("masked patch prediction needs at least two patches in an image, but here "
+                        "the image is one; choose a model with smaller patches")
 
     @property
     def colours(self):
@@ -111,6 +114,7 @@ def forward(images, corruption, params, config, ops=textbook, rng=None):
         position, cache["position_2d"] = ops.position_2d.forward(
             p["position_row"], p["position_column"], "class_token" in p)        # (T, D)
     x, cache["class_token"] = ops.class_token.forward(x, p.get("class_token"), position)
+    x, cache["dropout"] = ops.dropout.forward(x, config.dropout, rng)           # (B, T, D)
     cache["blocks"] = []
     for tokens, block in vit.encode(x, params, config, ops, rng):               # (B, T, D)
         cache["blocks"].append(block)
@@ -141,6 +145,8 @@ def backward(dlogits, cache, add=None):
     dtokens = xp.zeros(cache["shape"], dx.dtype)
     dtokens[cache["rows"], cache["places"]] = dx                                # (B, T, D)
     dx = vit.encode_backward(dtokens, cache, keep)
+    # x = dropout(x)
+    dx = ops.dropout.backward(dx, cache["dropout"])
     # x = [class_token; x] + position
     dp = {}
     dx, dclass_token, dposition = ops.class_token.backward(dx, cache["class_token"])    # (B, N, D)
