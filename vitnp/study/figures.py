@@ -15,7 +15,7 @@ def panels(count, width=4.6):
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
-def means(axes, records, key, name, style=None):
+def means(axes, records, key, name, style=None, line="-"):
     """Draw the mean test accuracy in percent against records[key], with the range of the seeds."""
     colour, marker = style or STYLES.get(name, (VERMILION, "D"))
     places = sorted({record[key] for record in records})
@@ -24,7 +24,7 @@ def means(axes, records, key, name, style=None):
     middle = [sum(values) / len(values) for values in found]
     below = [mean - min(values) for mean, values in zip(middle, found, strict=True)]
     above = [max(values) - mean for mean, values in zip(middle, found, strict=True)]
-    axes.errorbar(places, middle, (below, above), color=colour, marker=marker, label=name,
-                  capsize=3)
+    axes.errorbar(places, middle, (below, above), color=colour, marker=marker, linestyle=line,
+                  label=name, capsize=3)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
