@@ -27,6 +27,7 @@ def forward(images, params, config, ops=textbook, rng=None, all_tokens=True):
     """Return logits (B, K), or without a head the features, and the cache.
 
     images: (B, height, width, C), scaled to about -1 … 1; params: the tree of `shapes`.
+    ops: the layers; those of `layers.convolutional.textbook` for a config with a stem.
     rng: a Generator for dropout, or None for evaluation.
     all_tokens=False lets the last block compute the class token alone where pooling reads no other:
     the same logits and gradients with fewer operations.

@@ -19,7 +19,8 @@ from vitnp.study.settings import PLAIN, Setting, result_of, steps
 
 COUNTS = (10, 100, 1000)
 STARTS = ("random weights", "labels of other classes", "no labels")
-# 3e-4 and 1e-3 were alike on validation, with all ten classes, after training without labels
+# For each start the best of 3e-4, 6e-4, this one, 2.4e-3 and 5e-3, by validation with 1,000
+# pictures in the mean of the seeds; without labels 2.4e-3 is ahead by 0.05 points
 RATE, FRESH_RATE = 1e-3, 1.2e-3
 
 
