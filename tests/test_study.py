@@ -1,6 +1,7 @@
 """The studies in their small forms: what they train, write, skip and draw."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from vitnp import data, networks
 from vitnp.config import ViTConfig
 from vitnp.resnet import ResNetConfig
 from vitnp.study import __main__ as study
-from vitnp.study import bias, data_size, settings, transfer
+from vitnp.study import bias, data_size, positions, scaling, settings, transfer
 from vitnp.study.compute import multiplications
+
+RECORDED = Path(__file__).parent.parent / "tutorials/runs/studies"
 
 
 def test_multiplications_by_hand():
@@ -80,6 +83,13 @@ def test_what_is_done_is_not_done_again(studies, monkeypatch):
     assert (folder / "results.jsonl").read_text() == before
 
 
+def test_seconds_are_a_mean_over_the_seeds_of_the_same_training():
+    records = [{"network": network, "multiplications": count, "seconds": seconds}
+               for network, count, seconds in (("ViT", 1, 2.0), ("ViT", 1, 4.0), ("ViT", 2, 5.0),
+                                               ("ResNet", 1, 8.0))]
+    assert [record["seconds"] for record in scaling.with_mean_seconds(records)] == [3, 3, 5, 8]
+
+
 def test_changes_of_the_test_pictures():
     images = np.arange(2 * 4 * 6, dtype=np.uint8).reshape(2, 4, 6, 1)
     found = bias.changed(images, 2)
@@ -104,11 +114,27 @@ def test_halves_share_no_class(tmp_path):
                                           digits.test_images[digits.test_labels == int(name)])
 
 
-def test_full_forms_name_every_run_differently():
-    for module in (data_size, transfer, bias):
-        names = [setting.name for setting in module.settings(False)]
-        assert len(set(names)) == len(names)
-    own = study.with_data(transfer.settings(False)[1], "/data", tmp := study.Path("/out"))
+def test_each_run_has_a_name_of_its_own_and_no_line_stands_for_two():
+    for module in (data_size, scaling, positions, transfer, bias):
+        settings = module.settings(False)
+        names = {setting.name for setting in settings}
+        assert len(names) == len(settings)
+        for setting in settings:
+            alike = [other for other in settings if setting.facts.items() <= other.facts.items()]
+            assert alike == [setting]
+
+
+def test_recorded_lines_are_runs_of_the_studies():
+    for module in (data_size, scaling, positions, transfer, bias):
+        name = module.__name__.split(".")[-1].replace("_", "-")
+        facts = [setting.facts for setting in module.settings(False)]
+        for line in (RECORDED / f"{name}.jsonl").read_text().splitlines():
+            record = json.loads(line)
+            assert sum(each.items() <= record.items() for each in facts) == 1, record
+
+
+def test_data_of_halves_are_in_the_studys_folder():
+    own = study.with_data(transfer.settings(False)[1], "/data", tmp := Path("/out"))
     assert own.recipe.data_dir == str(tmp / "second-0.npz")
     assert own.origin.recipe.data_dir == str(tmp / "first-0.npz")
     masked = study.with_data(transfer.settings(False)[2], "/data", tmp)

@@ -73,7 +73,7 @@ def records_of(setting, place):
 
 def draw(records, path):
     """Draw accuracy against the share of the training pictures, a panel for each kind of run."""
-    kinds = sorted({(record["data"], record["regularised"]) for record in records}, reverse=True)
+    kinds = dict.fromkeys((record["data"], record["regularised"]) for record in records)
     figure, panels = figures.panels(len(kinds))
     for axes, (data, regularised) in zip(panels, kinds, strict=True):
         found = [record for record in records
@@ -81,7 +81,10 @@ def draw(records, path):
         for network in NETWORKS:
             figures.means(axes, [record for record in found if record["network"] == network],
                           "share", network)
+        shares = sorted({record["share"] for record in found})
         axes.set(xscale="log", xlabel="% of the training pictures", ylabel="test accuracy, %",
                  title=f"{data}, {'regularised' if regularised else 'not regularised'}")
+        axes.set_xticks(shares, shares)
+        axes.minorticks_off()
         axes.legend(frameon=False)
     figures.save(figure, path)
