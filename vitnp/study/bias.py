@@ -4,7 +4,7 @@ The networks are those that data-size trained on all of Fashion-MNIST; where its
 they are made. Nothing was augmented in training, so what a network does with shifted, mirrored or
 shuffled pictures comes from its own assumptions and from what the pictures taught it.
 
-Budget: a minute, after data-size.
+Budget: five minutes, after data-size.
 """
 
 from dataclasses import replace

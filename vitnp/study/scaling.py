@@ -59,6 +59,7 @@ def records_of(setting, place):
 
 def draw(records, path):
     """Draw accuracy against multiplications, and against the seconds that they took here."""
+    records = with_mean_seconds(records)
     figure, panels = figures.panels(2)
     lengths = sorted({record["epochs"] for record in records})
     for axes, key, words in zip(panels, ("multiplications", "seconds"),
@@ -66,7 +67,7 @@ def draw(records, path):
                                 strict=True):
         for epochs, line in zip(lengths, ("-", "--"), strict=False):
             for network, style in figures.STYLES.items():
-                found = [record for record in with_mean_seconds(records)
+                found = [record for record in records
                          if (record["network"], record["epochs"]) == (network, epochs)]
                 figures.means(axes, found, key, f"{network}, epochs: {epochs}", style, line)
         axes.set(xscale="log", xlabel=words, ylabel="test accuracy, %")
