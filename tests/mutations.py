@@ -21,14 +21,15 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "vitnp"
 # Files whose tests have another name than theirs
-ELSEWHERE = {"batches": ["data_sets/test_ahead.py"], "dataset": ["data_sets/test_split.py"],
+ELSEWHERE = {"batches": ["data/test_ahead.py"], "dataset": ["data/test_split.py"],
              "embedding": ["layers/test_embedding.py",
-                           "convolutional/test_convolutional_gradients.py"],
-             "files": ["test_files_and_runs.py"], "geometry": ["data_sets/test_resized.py"],
-             "lanes": ["test_lanes.py", "test_steps.py"],
-             "optim": ["test_optim.py", "test_steps.py"], "saving": ["test_resume.py"],
-             "steps": ["test_steps.py", "test_resume.py"],
-             "training": ["test_training.py", "test_resume.py"]}
+                           "layers/convolutional/test_convolutional_gradients.py"],
+             "files": ["runs/test_files_and_runs.py"], "geometry": ["data/test_resized.py"],
+             "lanes": ["parallel/test_lanes.py", "training/test_steps.py"],
+             "optim": ["test_optim.py", "training/test_steps.py"],
+             "saving": ["training/test_resume.py"],
+             "steps": ["training/test_steps.py", "training/test_resume.py"],
+             "loop": ["training/test_loop.py", "training/test_resume.py"]}
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def tests_for(file):
     own = [TESTS / path for path in ELSEWHERE.get(name, ())]
     own += [path for path in sorted(TESTS.rglob(f"test_{name}.py")) if path not in own]
     if "convolutional" in Path(file).parts:
-        own.append(TESTS / "convolutional")
-    every = ["test_google_fixtures.py", "test_vit.py", "layers", "test_trajectories.py",
-             "test_optim.py", "test_params.py", "test_training.py", "test_strict_training.py",
-             "test_gradcheck.py"]
+        own.append(TESTS / "layers/convolutional")
+    every = ["test_google_fixtures.py", "test_vit.py", "layers", "training/test_trajectories.py",
+             "test_optim.py", "test_params.py", "training/test_loop.py",
+             "training/test_strict_training.py", "gradcheck/test_gradcheck.py"]
     return own + [path for path in (TESTS / name for name in every) if path not in own]
 
 

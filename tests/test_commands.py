@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_sets.idx_files import idx_bytes, write_set
+from data.idx_files import idx_bytes, write_set
 from PIL import Image
 
 import vitnp
-from vitnp import progress
+from vitnp.common import progress
 from vitnp.data import idx
 
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
@@ -233,7 +233,7 @@ def test_help_is_quick_and_loads_nothing_heavy(tmp_path):
     """Help that waits for matplotlib is help that nobody asks for twice."""
     code = """if True:
         import runpy, sys
-        import vitnp.training
+        import vitnp.training.loop
         runpy.run_module('vitnp.train')
         sys.argv = ['', '--help']
         for name in ('train', 'evaluate', 'gradcheck'):

@@ -1,6 +1,6 @@
 """The whole network against the authors' code: values, intermediates and every gradient."""
 
-import google
+import google_reader
 import numpy as np
 import pytest
 
@@ -26,7 +26,7 @@ def loss_and_gradients(tree, config, images, labels, all_tokens):
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_features_and_intermediates(name, dtype):
-    config, tree, reference = google.load(name)
+    config, tree, reference = google_reader.load(name)
     tree, images = cast(tree, dtype), reference["images"].astype(dtype)
     bound = PRECISIONS[dtype][0]
     x, _ = vit.embed(images, tree, config)
@@ -47,13 +47,13 @@ def test_logits_features_and_intermediates(name, dtype):
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", NAMES)
 def test_loss_and_every_gradient(name, dtype, all_tokens):
-    config, tree, reference = google.load(name)
+    config, tree, reference = google_reader.load(name)
     images = reference["images"].astype(dtype)
     loss, dimages, gradients = loss_and_gradients(
         cast(tree, dtype), config, images, reference["labels"], all_tokens)
     forward_bound, bound = PRECISIONS[dtype]
     assert abs(loss - reference["loss"]) < forward_bound
-    expected = params.flatten(google.to_tree(reference, config, "grad/"))
+    expected = params.flatten(google_reader.to_tree(reference, config, "grad/"))
     found = params.flatten(gradients)
     assert found.keys() == expected.keys() == vit.shapes(config).keys()
     pairs = [("images", dimages, reference["grad_images"])]
@@ -74,7 +74,7 @@ def test_other_conventions_are_outside_the_bounds():
     """Guards the fixtures themselves: erf for tanh, or another eps, must not pass."""
     from dataclasses import replace
 
-    config, tree, reference = google.load("google_vit_small")
+    config, tree, reference = google_reader.load("google_vit_small")
     for change in ({"gelu": "erf"}, {"eps": 1e-12}, {"eps": 1e-5}):
         logits, _ = vit.forward(reference["images"], tree, replace(config, **change))
         assert np.abs(logits - reference["logits"]).max() > 1e-6, change

@@ -10,8 +10,8 @@ from PIL import Image
 
 import vitnp
 from vitnp import ViTConfig, params, vit
+from vitnp.data.preprocess import Preprocess
 from vitnp.model import Model
-from vitnp.preprocess import Preprocess
 
 CONFIG = ViTConfig(image_size=(6, 4), patch_size=2, channels=3, width=12, depth=3, heads=3,
                    mlp_width=10, classes=5)

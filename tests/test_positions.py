@@ -9,7 +9,7 @@ import vitnp
 from vitnp import ViTConfig, params, positions, vit
 from vitnp.checkpoint import google
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).with_name("fixtures")
 RNG = np.random.default_rng(0)
 
 

@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from data_sets.picture_files import picture_bytes, turned_bytes
+from data.picture_files import picture_bytes, turned_bytes
 from PIL import Image
 
 import vitnp
-from vitnp import classes, inside, lanes, params, predict, vit
-from vitnp.drawing import canvas, prediction_figure
-from vitnp.preprocess import Preprocess
+from vitnp import params, predict, vit
+from vitnp.analysis import interpret
+from vitnp.analysis.drawing import canvas, prediction_figure
+from vitnp.checkpoint import class_names
+from vitnp.data.preprocess import Preprocess
+from vitnp.parallel import lanes
 
 NAMES = ("zebra", "apple", "$x$ a name that is long enough to be cut short in a small figure", "猫",
          "Übergröße", "b", "c")
@@ -107,13 +110,13 @@ def test_of_a_run_the_best_checkpoint_answers(work, capsys):
 
 def test_names_are_the_models_then_imagenets_then_numbers():
     thousand = make_model(classes=1000, names=None)
-    names = classes.names_of(thousand)
+    names = class_names.names_of(thousand)
     assert len(names) == 1000 and all(name.strip() == name != "" for name in names)
     assert (names[0], names[281], names[504], names[999]) == (
         "tench", "tabby", "coffee mug", "toilet tissue")
     own = tuple(f"name {i}" for i in range(1000))
-    assert classes.names_of(replace(thousand, class_names=own)) == own
-    assert classes.names_of(make_model(names=None)) == tuple("0123456")
+    assert class_names.names_of(replace(thousand, class_names=own)) == own
+    assert class_names.names_of(make_model(names=None)) == tuple("0123456")
 
 
 def test_pictures_are_read_a_few_at_a_time(work, capsys, monkeypatch):
@@ -141,7 +144,7 @@ def test_the_figure_shows_each_picture_with_its_rollout(work, capsys, monkeypatc
     assert images[2][:12, 8:].min() > 200 and images[2][12:].max() < 50     # turned as EXIF says
     model = make_model(2)
     for name, rollout in zip(PICTURES, rollouts, strict=True):
-        expected = inside.attention_rollout(model.attention(name), (2, 3))[0]
+        expected = interpret.attention_rollout(model.attention(name), (2, 3))[0]
         np.testing.assert_allclose(rollout, expected, rtol=1e-5)
     assert predictions == [[(said["name"], said["probability"]) for said in entry["predictions"]]
                            for entry in found]

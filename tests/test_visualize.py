@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 import vitnp
-from vitnp import data, runs, steps, training, visualize
-from vitnp.drawing import figures, sheets
-from vitnp.recipe import Recipe
+from vitnp import data, visualize
+from vitnp.analysis.drawing import figures, sheets
+from vitnp.runs import run_folder
+from vitnp.runs.recipe import Recipe
+from vitnp.training import loop, steps
 
 RECIPE = Recipe(model="micro/4", epochs=2, batch_size=30, seed=3, mixup=0.4, cutmix=1.0, flip=0.5,
                 randaugment=1, erase=0.3, resized_crop=0.5, threads=1)
@@ -55,10 +57,10 @@ def make_run(folder, records, **options):
     """Make the folder of a run with these records, or without metrics where they are None."""
     folder.mkdir(parents=True)
     recipe = Recipe(**{"model": "tiny/4", "epochs": 4} | options)
-    runs.write_config(folder, {}, dataclasses.asdict(recipe), {})
+    run_folder.write_config(folder, {}, dataclasses.asdict(recipe), {})
     if records is not None:
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        (folder / runs.METRICS).write_text(lines)
+        (folder / run_folder.METRICS).write_text(lines)
 
 
 def test_the_batch_is_the_one_that_a_run_trains_on(work, monkeypatch, few_images):
@@ -72,7 +74,7 @@ def test_the_batch_is_the_one_that_a_run_trains_on(work, monkeypatch, few_images
 
     monkeypatch.setattr(steps, "train_step", spy)
     monkeypatch.setattr(sheets, "batch", lambda *arguments: shown.append(arguments))
-    training.train(RECIPE, work / "run")
+    loop.train(RECIPE, work / "run")
     assert len(seen) == 8
     for number, (images, targets) in enumerate(seen):
         epoch, i = divmod(number, 4)
@@ -160,7 +162,7 @@ def test_mistakes_are_refused_and_nothing_is_written(work, arguments, words):
     make_run(work / "run", [record(1)])
     make_run(work / "young", None)
     make_run(work / "broken", [record(1)])
-    (work / "broken" / runs.METRICS).write_text('{"epoch": 1')
+    (work / "broken" / run_folder.METRICS).write_text('{"epoch": 1')
     make_run(work / "list", [record(1), [1, 2]])
     make_run(work / "words", [record(1) | {"epoch": "one"}])
     before = sorted(work.rglob("*"))

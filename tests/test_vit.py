@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitnp import gradcases, params, vit
+from vitnp import params, vit
 from vitnp.config import ViTConfig
+from vitnp.gradcheck import cases
 from vitnp.layers import textbook
 
 POOLINGS = ("token", "gap", "avg")
@@ -14,9 +15,9 @@ POOLINGS = ("token", "gap", "avg")
 
 def network(seed=0, **changes):
     """Return (config, random float64 tree, three images)."""
-    config = replace(gradcases.SIZES, **changes)
+    config = replace(cases.SIZES, **changes)
     rng = np.random.default_rng(seed)
-    tree = gradcases.parameters(config, lambda shape: 0.7 * rng.standard_normal(shape))
+    tree = cases.parameters(config, lambda shape: 0.7 * rng.standard_normal(shape))
     return config, tree, rng.standard_normal((3, 6, 4, 5))
 
 
@@ -115,7 +116,7 @@ def test_gradients_have_exactly_the_shapes_of_the_parameters(changes):
 
 
 def test_only_matrices_are_decayed_and_they_come_first():
-    config = replace(gradcases.SIZES, pre_logits=8)
+    config = replace(cases.SIZES, pre_logits=8)
     decayed = [path for path in vit.shapes(config) if vit.is_decayed(path)]
     parts = ["attention/qkv", "attention/out", "mlp/in", "mlp/out"]
     expected = ["embedding/projection/weight"]
@@ -155,7 +156,7 @@ def test_initial_values_are_the_authors():
 
 
 def test_parts_of_the_packed_qkv_start_different_and_a_seed_gives_one_start():
-    config = replace(gradcases.SIZES, positions="2d")
+    config = replace(cases.SIZES, positions="2d")
     first, second = initial(config), initial(config)
     assert all((first[path] == second[path]).all() for path in first)
     q, k, v = np.split(first["blocks/0/attention/qkv/weight"], 3, axis=1)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from tutorials.run import LIBRARY, QUOTATION, TUTORIALS
-from vitnp import command
+from vitnp.common import command
 from vitnp.errors import Error
 
 WEB = TUTORIALS / "web"

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import vitnp
-from vitnp import command
+from vitnp.common import command
 from vitnp.errors import Error
 
 TUTORIALS = Path(__file__).parent

@@ -17,13 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import command, data, lanes, saving
-from vitnp.files import write_json
-from vitnp.presets import SMALL, finetune
-from vitnp.randomness import generator
-from vitnp.recipe import Recipe
+from vitnp import data
+from vitnp.common import command
+from vitnp.common.files import write_json
+from vitnp.common.randomness import generator
+from vitnp.parallel import lanes
+from vitnp.runs.presets import SMALL, finetune
+from vitnp.runs.recipe import Recipe
 from vitnp.study.settings import finish
 from vitnp.study.transfer import write_part as write_classes
+from vitnp.training import saving
 
 FEW = 1000                  # pictures of the second half of the classes
 SHARED = SMALL | {"data": "npz", "model": "mini/8", "crop_padding": 4, "flip": 0.5}

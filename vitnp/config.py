@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from vitnp import hybrid
 from vitnp.errors import Error
+from vitnp.layers.convolutional import stem
 
 # (width, depth, heads, MLP width): Ti, S, B, L, H as in the authors' code; the others are for small
 # pictures.
@@ -65,13 +65,13 @@ class ViTConfig:
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
         object.__setattr__(self, "image_size", size)
-        object.__setattr__(self, "stem", hybrid.widths(self.stem))
+        object.__setattr__(self, "stem", self._checked_stem())
         self._check_numbers()
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise Error(f"{name} is {getattr(self, name)!r}; "
                             f"possible are {', '.join(choices)}")
-        height, width = hybrid.grid(size, self.stem)
+        height, width = stem.grid(size, self.stem)
         if height % self.patch_size or width % self.patch_size:
             cut = "maps" if self.stem else "images"
             raise Error(f"{cut} of {height} x {width} cannot be cut into patches of side "
@@ -100,10 +100,18 @@ class ViTConfig:
         if not is_number(self.eps) or not 0 < self.eps < math.inf:
             raise Error(f"eps is {self.eps!r}; it must be a number above 0")
 
+    def _checked_stem(self):
+        if not isinstance(self.stem, tuple | list) or not all(
+                isinstance(width, int) and width > 0 and width % stem.GROUPS == 0
+                for width in self.stem):
+            raise Error(f"stem is {self.stem!r}; give the channels of each layer, multiples of "
+                        f"{stem.GROUPS}, such as (24, 48)")
+        return tuple(self.stem)
+
     @property
     def grid(self):
         """The number of patches down and across."""
-        rows, columns = hybrid.grid(self.image_size, self.stem)
+        rows, columns = stem.grid(self.image_size, self.stem)
         return rows // self.patch_size, columns // self.patch_size
 
     @property
@@ -115,6 +123,17 @@ class ViTConfig:
     def tokens(self):
         """The number T of tokens."""
         return self.grid[0] * self.grid[1] + self.class_token
+
+    @property
+    def widest(self):
+        """How many numbers the largest array of a block or the stem has, for one image."""
+        return max(self.tokens * self.mlp_width,
+                   stem.widest(self.image_size, self.channels, self.stem))
+
+    @property
+    def draws(self):
+        """True where training draws at random in the network."""
+        return bool(self.dropout or self.attention_dropout or self.stochastic_depth)
 
     @classmethod
     def named(cls, name, **changes):

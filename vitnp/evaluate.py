@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import chosen_checkpoint, command
+from vitnp.common import command
+from vitnp.common.files import refusing
 from vitnp.errors import Error
-from vitnp.files import refusing
+from vitnp.runs import checkpoint_options
 
 PARTS = ("test", "validation", "train")
 MOST_COLUMNS = 20
@@ -34,7 +35,7 @@ def main(arguments):
     """Evaluate as the options say."""
     parser = command.Parser(prog="python -m vitnp.evaluate", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
-    chosen_checkpoint.add_options(parser)
+    checkpoint_options.add_options(parser)
     parser.set_defaults(which="best")
     parser.add_argument("--data", metavar="NAME", help="data set (default: that of the run)")
     parser.add_argument("--data-dir", metavar="DIR", help="where its files are")
@@ -47,10 +48,10 @@ def main(arguments):
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
     shots = counts_of(options.few_shot)
 
-    from vitnp import lanes
+    from vitnp.parallel import lanes
 
     lanes.prepare_process()
-    trained = chosen_checkpoint.load(options)
+    trained = checkpoint_options.load(options)
     dataset, title = data_of(options, trained)
     if shots:
         print_few_shot(trained, dataset, shots, options.part)
@@ -66,7 +67,7 @@ def main(arguments):
 
 def counts_of(text):
     """Return the numbers of a text such as "5,10,25", none of None, or raise Error."""
-    counts = [] if text is None else chosen_checkpoint.whole_numbers(text)
+    counts = [] if text is None else checkpoint_options.whole_numbers(text)
     if counts is None or 0 in counts:
         raise Error(f"--few-shot is {text}; it must be numbers of images above 0, such as 5,10,25")
     return counts
@@ -74,13 +75,15 @@ def counts_of(text):
 
 def data_of(options, trained):
     """Return the Dataset to evaluate on, and a title for it and the checkpoint."""
-    from vitnp import data, lanes, runs
+    from vitnp import data
+    from vitnp.parallel import lanes
+    from vitnp.runs import run_folder
 
     if options.data is None:
-        if not os.path.isfile(Path(options.checkpoint) / runs.CONFIG):
+        if not os.path.isfile(Path(options.checkpoint) / run_folder.CONFIG):
             raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
                         f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
-        recipe = runs.read_recipe(options.checkpoint)
+        recipe = run_folder.read_recipe(options.checkpoint)
         return data.load(recipe.data, options.data_dir or recipe.data_dir, recipe.image_size,
                          lanes.cores()), recipe.title
     height, width = trained.preprocess.size
@@ -88,7 +91,7 @@ def data_of(options, trained):
         raise Error(f"{options.checkpoint} takes images of {height} x {width}, but data sets are "
                     "resized to squares; leave out --data, or call vitnp.load(…).logits(images)")
     dataset = data.load(options.data, options.data_dir, height, lanes.cores())
-    return dataset, f"{chosen_checkpoint.title_of(options.checkpoint)}, {dataset.name}"
+    return dataset, f"{checkpoint_options.title_of(options.checkpoint)}, {dataset.name}"
 
 
 def part_of(dataset, part):
@@ -104,8 +107,8 @@ def part_of(dataset, part):
 
 def score_part(trained, dataset, title, options):
     """Print how good a model is on a part of the data, draw it, and return the pictures' paths."""
-    from vitnp import evaluation
-    from vitnp.drawing import sheets
+    from vitnp.analysis import evaluation
+    from vitnp.analysis.drawing import sheets
 
     images, labels, indices = part_of(dataset, options.part)
     began = time.perf_counter()
@@ -148,7 +151,7 @@ def print_confusion(score, names):
 
 def print_few_shot(trained, dataset, shots, part):
     """Print the accuracy of linear models that saw few images of each class."""
-    from vitnp import few_shot
+    from vitnp.analysis import few_shot
 
     images, labels, indices = part_of(dataset, part)
     indices = np.arange(len(labels)) if indices is None else indices

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import kernels, lanes, networks, params, vit
+from vitnp import kernels, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
-from vitnp.checkpoint import detect, google, huggingface, native, timm
+from vitnp.checkpoint import google, huggingface, locate, native, timm
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
-from vitnp.preprocess import Preprocess
+from vitnp.parallel import lanes
 
 LAYOUTS = {"google": google, "huggingface": huggingface, "timm": timm}
-CHECKPOINT, PREVIOUS, BEST = (f"{name}.safetensors" for name in ("checkpoint", "previous", "best"))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def load(path, which="last", heads=None, image_size=None):
     Raises Error where there is no checkpoint, or it is damaged, incomplete or something else.
     """
     path = Path(path)
-    file, layout = find(path, which)
+    file, layout = locate.find(path, which)
     if layout == "native":
         model = load_native(file, path, which)
     else:
@@ -170,36 +170,14 @@ def load(path, which="last", heads=None, image_size=None):
     return model
 
 
-def find(path, which="last"):
-    """Return the file of a checkpoint and its layout, for a file or folder; which: see load."""
-    names = {"last": CHECKPOINT, "best": BEST}
-    if which not in names:
-        raise Error(f"which is {which!r}; possible are {', '.join(names)}")
-    file = Path(path)
-    if os.path.isdir(path):
-        foreign = None if is_run(path) else detect.find(path)
-        file = foreign or file / names[which]
-    return file, detect.layout_of(file)
-
-
-def is_run(path):
-    """Tell whether a path is the folder of a run with a checkpoint in it."""
-    return any(os.path.isfile(Path(path) / name) for name in (CHECKPOINT, PREVIOUS, BEST))
-
-
-def best_or_last(path):
-    """Return "best" for the folder of a run that has such a checkpoint, else "last"."""
-    return "best" if os.path.isfile(Path(path) / BEST) else "last"
-
-
 def load_native(file, path, which):
     """Return the Model of vitnp's own file; path: what the user named, for the message."""
     try:
         return from_checkpoint(*native.load(file), path)
     except Error as error:
-        if file != path and which == "last" and os.path.isfile(path / PREVIOUS):
-            raise Error(f"{error}; the one before it is {path / PREVIOUS}, and --resume {path} "
-                        "continues from it") from None
+        if file != path and which == "last" and os.path.isfile(path / locate.PREVIOUS):
+            raise Error(f"{error}; the one before it is {path / locate.PREVIOUS}, and --resume "
+                        f"{path} continues from it") from None
         raise
 
 

@@ -15,24 +15,26 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import chosen_checkpoint, command
+from vitnp.common import command
 from vitnp.errors import Error
+from vitnp.runs import checkpoint_options
 
 
 def main(arguments):
     """Predict as the options say. Nothing is printed before all pictures are read."""
     options = parse(arguments)
 
-    from vitnp import classes, lanes
+    from vitnp.checkpoint import class_names
+    from vitnp.parallel import lanes
 
     lanes.prepare_process()
-    trained = chosen_checkpoint.load(options)
+    trained = checkpoint_options.load(options)
     if trained.config.classes is None:
         raise Error(f"{options.checkpoint} has no head, and so predicts no classes; give one with "
                     "a head, or fine-tune it with python -m vitnp.train --init-from")
     probabilities = probabilities_of(trained, options.images)
     likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :options.top]
-    names = classes.names_of(trained)
+    names = class_names.names_of(trained)
     predictions = [[(int(k), names[k], float(row[k])) for k in best]
                    for best, row in zip(likeliest, probabilities, strict=True)]
     if options.figure:
@@ -50,7 +52,7 @@ def parse(arguments):
     """Return the options, or raise Error for those that are not possible."""
     parser = command.Parser(prog="python -m vitnp.predict", description=__doc__,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
-    chosen_checkpoint.add_options(parser)
+    checkpoint_options.add_options(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="file of a picture")
     parser.add_argument("--top", type=int, default=5, help="classes for each (default: 5)")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
@@ -73,8 +75,8 @@ def probabilities_of(trained, paths):
     They equal trained.probabilities(paths), but thousands of photographs need no more memory than
     a few, and one lane reads while another computes.
     """
-    from vitnp import lanes
     from vitnp.backend import get_xp, to_device
+    from vitnp.parallel import lanes
 
     gamma, reading = trained.params["norm"]["gamma"], threading.Lock()
 
@@ -115,19 +117,19 @@ def print_json(paths, predictions):
 
 def draw(trained, options, predictions):
     """Draw the first pictures with their predictions and their attention rollout."""
-    from vitnp import looking
-    from vitnp.drawing import canvas, prediction_figure
-    from vitnp.progress import say
+    from vitnp.analysis import interpret
+    from vitnp.analysis.drawing import canvas, prediction_figure
+    from vitnp.common.progress import say
 
     paths = options.images[:prediction_figure.MOST]
     if len(paths) < len(options.images):
         say(f"the figure shows the first {len(paths)} of {len(options.images)} pictures")
-    rollouts = looking.rollouts(trained, trained.preprocess.batch(paths))
+    rollouts = interpret.rollouts(trained, trained.preprocess.batch(paths))
     classes = [[(name, probability) for _, name, probability in best]
                for best in predictions[:len(paths)]]
     prediction_figure.draw([canvas.shown(path) for path in paths], rollouts, classes,
                            [Path(path).name for path in paths], options.figure,
-                           f"Predictions: {chosen_checkpoint.title_of(options.checkpoint)}")
+                           f"Predictions: {checkpoint_options.title_of(options.checkpoint)}")
 
 
 if __name__ == "__main__":

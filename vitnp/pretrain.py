@@ -12,8 +12,9 @@ checkpoint, and python -m vitnp.evaluate RUN --few-shot 5,10 tries its features.
 
 import argparse
 
-from vitnp import command, recipe
+from vitnp.common import command
 from vitnp.errors import Error
+from vitnp.runs import recipe
 
 # What needs labels, or a network to start from
 WITHOUT = ("init_from", "heads", "tune", "layer_decay", "stem", "mixup", "cutmix",
@@ -36,12 +37,14 @@ def main(arguments):
         raise Error("a run goes on with its own recipe: with --resume nothing else can be given, "
                     f"not {recipe.names_of_options(given)}")
 
-    from vitnp import lanes, pretraining, runs
+    from vitnp.parallel import lanes
+    from vitnp.runs import run_folder
+    from vitnp.training import pretraining
 
     wanted = None if folder else recipe.from_options(options, DEFAULTS)
     lanes.prepare_process()
     folder = pretraining.resume(folder) if folder else pretraining.pretrain(wanted, options["out"])
-    last = runs.read_metrics(folder)[-1]
+    last = run_folder.read_metrics(folder)[-1]
     print(f"validation: {100 * last['validation_accuracy']:.2f} % of the corrupted patches have "
           f"the right colour, loss {last['validation_loss']:.4f}")
     print(folder)

@@ -10,8 +10,9 @@ step and save; --resume goes on from there, or from the last checkpoint of a run
 
 import argparse
 
-from vitnp import command, presets, recipe
+from vitnp.common import command
 from vitnp.errors import Error
+from vitnp.runs import presets, recipe
 
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
@@ -39,11 +40,12 @@ def start(preset, options):
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
                     "are those of the weights")
-    from vitnp import lanes, training
+    from vitnp.parallel import lanes
+    from vitnp.training import loop
 
     wanted = recipe.from_options(options, preset)
     lanes.prepare_process()
-    folder, _, score = training.train(wanted, options["out"])
+    folder, _, score = loop.train(wanted, options["out"])
     report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
 
@@ -56,8 +58,9 @@ def resume(folder, preset, options):
         raise Error("a run goes on with its own recipe: with --resume only "
                     f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
                     f"{recipe.names_of_options(sorted(others))}")
-    from vitnp import lanes, saving, training
-    from vitnp.progress import say
+    from vitnp.common.progress import say
+    from vitnp.parallel import lanes
+    from vitnp.training import loop, saving
 
     record = saving.result_of(folder)
     if record:
@@ -65,7 +68,7 @@ def resume(folder, preset, options):
         report(folder, record["test_loss"], record["test_accuracy"], record["test_images"])
         return 0
     lanes.prepare_process()
-    folder, _, score = training.resume(folder, given)
+    folder, _, score = loop.resume(folder, given)
     report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
 

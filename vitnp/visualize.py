@@ -18,9 +18,10 @@ import argparse
 import math
 from pathlib import Path
 
-from vitnp import chosen_checkpoint, command, presets, recipe
+from vitnp.common import command
 from vitnp.config import is_number
 from vitnp.errors import Error
+from vitnp.runs import checkpoint_options, presets, recipe
 
 HEADER = ("run", "model", "epochs", "best validation", "test accuracy", "training time")
 
@@ -66,7 +67,7 @@ def parse(arguments):
 
 def add_figures(parser):
     """Add the options of the action "figures" to its parser."""
-    chosen_checkpoint.add_options(parser)
+    checkpoint_options.add_options(parser)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--images", metavar="FILE", nargs="+", help="pictures to look at")
     source.add_argument("--data", metavar="NAME", help="data set whose test part is looked at "
@@ -84,8 +85,8 @@ def add_figures(parser):
 
 def draw_figures(options):
     """Draw what a network has learned, and print the paths of the files and their folder."""
-    from vitnp import lanes
-    from vitnp.drawing import gallery
+    from vitnp.analysis.drawing import gallery
+    from vitnp.parallel import lanes
 
     lanes.prepare_process()
     for path in gallery.draw_all(options):
@@ -94,9 +95,10 @@ def draw_figures(options):
 
 def draw_batch(options):
     """Draw one batch of the run that a recipe describes."""
-    from vitnp import data, lanes
+    from vitnp import data
+    from vitnp.analysis.drawing import sheets
     from vitnp.data.batches import batch_of, epoch_order
-    from vitnp.drawing import sheets
+    from vitnp.parallel import lanes
 
     command.check_counts(argparse.Namespace(**options), "epoch", "step")
     wanted = recipe.from_options(options, presets.find(options["preset"]))
@@ -122,11 +124,11 @@ def draw_batch(options):
 
 def draw_runs(folders, figure):
     """Draw the curves of runs together and print their table."""
-    from vitnp import runs
-    from vitnp.drawing import figures
-    from vitnp.progress import say
+    from vitnp.analysis.drawing import figures
+    from vitnp.common.progress import say
+    from vitnp.runs import run_folder
 
-    settings = [runs.read_recipe(folder) for folder in folders]
+    settings = [run_folder.read_recipe(folder) for folder in folders]
     records = [read_records(folder) for folder in folders]
     names = short_names(folders)
     for folder, found in zip(folders, records, strict=True):
@@ -144,12 +146,12 @@ def read_records(folder):
 
     Raises Error where a record is no dict of numbers.
     """
-    from vitnp import runs
+    from vitnp.runs import run_folder
 
-    path = Path(folder) / runs.METRICS
+    path = Path(folder) / run_folder.METRICS
     if not path.exists():
         return []
-    records = runs.read_metrics(folder)
+    records = run_folder.read_metrics(folder)
     for record in records:
         if not isinstance(record, dict) or not all(map(is_number, record.values())):
             raise Error(f"{path} is damaged: a line of it is not the record of an epoch")
@@ -165,7 +167,7 @@ def short_names(folders):
 
 def row(name, settings, records):
     """Return the words of one run's line in the table, as HEADER has them."""
-    from vitnp.drawing.figures import best_of
+    from vitnp.analysis.drawing.figures import best_of
 
     epochs = [record for record in records if "epoch" in record]
     best = best_of(epochs)

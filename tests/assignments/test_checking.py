@@ -143,8 +143,8 @@ def test_training_takes_the_layers_that_pass(tmp_path, monkeypatch, capsys):
         taken.append(ops)
         raise Error("enough")
 
-    monkeypatch.setattr("vitnp.training.train", train)
-    monkeypatch.setattr("vitnp.lanes.prepare_process", lambda: None)
+    monkeypatch.setattr("vitnp.training.loop.train", train)
+    monkeypatch.setattr("vitnp.parallel.lanes.prepare_process", lambda: None)
     with pytest.raises(Error, match="enough"):
         command_line.main(["train", str(tmp_path), "--epochs", "1"])
     told = capsys.readouterr().out

@@ -186,7 +186,7 @@ def test_with_ops_the_copy_holds_every_layer_and_the_submitted_one(tmp_path):
     names = {path.stem for path in (tmp_path / "vitnp" / "layers").iterdir()}
     assert set(vars(layers.textbook)) <= names
     assert (tmp_path / "vitnp/layers/layernorm.py").read_text() == "mine = 1\n"
-    assert not (tmp_path / "vitnp/gradcheck.py").exists()
+    assert not (tmp_path / "vitnp/gradcheck/__init__.py").exists()
 
 
 def record(arrays, data=b"", **header):

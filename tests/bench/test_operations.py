@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from vitnp import lanes, params, vit
+from vitnp import params, vit
 from vitnp.bench import cases, operations
 from vitnp.config import ViTConfig
+from vitnp.parallel import lanes
 
 SIZES = {"image_size": (6, 4), "patch_size": 2, "channels": 3, "width": 12, "depth": 3, "heads": 3,
          "mlp_width": 10, "classes": 5}

@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vitnp import lanes, params, steps
+from vitnp import params
 from vitnp.bench import cases, profiling, scaling
 from vitnp.layers import gelu
+from vitnp.parallel import lanes
+from vitnp.training import steps
 
 SETTING = cases.Setting("vitnp", "digits", "train", threads=1, batch_size=4, micro_batch=2)
 

@@ -5,9 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from vitnp import lanes, optim, params, steps, vit
+from vitnp import optim, params, vit
 from vitnp.bench import cases
 from vitnp.config import ViTConfig
+from vitnp.parallel import lanes
+from vitnp.training import steps
 
 # What these libraries warn of while they are imported is not ours
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from tutorials import transfer
-from vitnp import training
 from vitnp.data import Dataset, arrays
+from vitnp.training import loop
 
 NAMES = tuple("abcdefghij")
 
@@ -44,6 +44,6 @@ def test_five_runs_and_none_twice(tmp_path, monkeypatch):
     assert transfer.main(["--out", str(tmp_path), "--seeds", "1"]) == 0
     found = json.loads((tmp_path / "results.json").read_text())["results"]
     assert found[0]["seed"] == 0 and len(set(found[0]["classes"])) == 5
-    monkeypatch.setattr(training, "train", None)                # a second time would fail
+    monkeypatch.setattr(loop, "train", None)                # a second time would fail
     assert transfer.main(["--out", str(tmp_path), "--seeds", "1"]) == 0
     assert json.loads((tmp_path / "results.json").read_text())["results"] == found

@@ -3,7 +3,7 @@
 Usage: damaged.py FOLDER SEED COUNT. Each must give an Error that names it in one sentence, or
 exactly the undamaged arrays. Prints what became of the checkpoints of each kind, as JSON.
 Each kind is a function that fills a folder and returns whose checkpoint may be read from it, or
-None where none may. Needs tests/data_sets in PYTHONPATH.
+None where none may. Needs tests/data in PYTHONPATH.
 """
 
 import io

@@ -8,11 +8,11 @@ import pytest
 
 import vitnp
 from vitnp import ViTConfig, params, vit
+from vitnp.data.preprocess import Preprocess
 from vitnp.layers import textbook
 from vitnp.model import Model
-from vitnp.preprocess import Preprocess
 
-DATA = Path(__file__).parent.with_name("data")
+DATA = Path(__file__).parent.with_name("fixtures")
 PRECISIONS = {"float64": (1e-10, 1e-10), "float32": (1e-5, 2e-5)}      # forward, gradients
 CONFIG = ViTConfig(image_size=(8, 12), patch_size=2, channels=3, width=12, depth=2, heads=3,
                    mlp_width=10, classes=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DAMAGED = Path(__file__).with_name("damaged.py")
-SHARED = Path(__file__).parent.with_name("data_sets")
+SHARED = Path(__file__).parent.with_name("data")
 
 
 @pytest.mark.parametrize(("seed", "count"), [

@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 
-import google as reader
+import google_reader as reader
 import numpy as np
 import pytest
 from foreign import (
@@ -22,7 +22,7 @@ from foreign import (
 import vitnp
 from vitnp import params, vit
 from vitnp.checkpoint import google, huggingface, renaming, timm
-from vitnp.preprocess import Preprocess
+from vitnp.data.preprocess import Preprocess
 
 NAMES = ("google_vit_small", "google_vit_small_rep", "google_vit_gap", "google_vit_nonsquare")
 KINDS = [{}, {"pooling": "gap"}, {"pre_logits": 7}, {"classes": None}, {"channels": 1},

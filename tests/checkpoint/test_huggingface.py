@@ -24,8 +24,8 @@ from safetensors.numpy import load_file, save_file
 import vitnp
 from vitnp import params, vit
 from vitnp.checkpoint import huggingface
+from vitnp.data.preprocess import Preprocess
 from vitnp.layers import textbook
-from vitnp.preprocess import Preprocess
 
 KINDS = [{}, {"gelu": "tanh", "eps": 1e-5}, {"classes": None}, {"channels": 1},
          {"classes": None, "pre_logits": 12}, {"classes": None, "pre_logits": 7},

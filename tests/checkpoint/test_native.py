@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 import vitnp
 from vitnp import ViTConfig, params, vit
 from vitnp.checkpoint import native
+from vitnp.data.preprocess import Preprocess
 from vitnp.model import Model
-from vitnp.preprocess import Preprocess
 
 CONFIG = ViTConfig.named("micro/4", image_size=8, channels=1, classes=3, width=4, mlp_width=6)
 FACTS = {"config": {"width": 8}, "class_names": ["ä", "b"], "step": 3, "rate": 0.1 + 0.2}

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 import vitnp
 from vitnp.checkpoint import timm
-from vitnp.preprocess import Preprocess
+from vitnp.data.preprocess import Preprocess
 
 NAMES = ("timm_vit", "timm_vit_avg")
 KINDS = [{}, {"pooling": "avg"}, {"gelu": "tanh"}, {"classes": None}, {"channels": 1},

@@ -8,11 +8,14 @@ import strict_cupy
 from kernels import on_host
 
 import vitnp
-from vitnp import backend, data, kernels, lanes, model, params, runs, steps, training, vit
+from vitnp import backend, data, kernels, model, params, vit
 from vitnp.backend import to_host
 from vitnp.bench import cases, ours, profiling
 from vitnp.layers import textbook
-from vitnp.recipe import Recipe
+from vitnp.parallel import lanes
+from vitnp.runs import run_folder
+from vitnp.runs.recipe import Recipe
+from vitnp.training import loop, steps
 
 QUICK = Recipe(model="micro/4", epochs=1, batch_size=20, device="gpu", ema=0.9)
 
@@ -92,8 +95,8 @@ def few_digits(monkeypatch):
 def test_a_gpu_trains_with_fused_layers_and_its_model_works_on_either_device(
         tmp_path, monkeypatch):
     few = few_digits(monkeypatch)
-    folder, trained, _ = training.train(QUICK, tmp_path / "run")
-    assert runs.read_recipe(folder).ops == "fused"
+    folder, trained, _ = loop.train(QUICK, tmp_path / "run")
+    assert run_folder.read_recipe(folder).ops == "fused"
     assert trained.ops is kernels.ops()
     moved = trained.to("cpu")
     assert moved.ops is textbook
@@ -107,8 +110,8 @@ def test_a_gpu_trains_with_fused_layers_and_its_model_works_on_either_device(
 
 def test_a_run_that_goes_on_elsewhere_chooses_its_layers_anew():
     recipe = replace(QUICK, ops="fused", tf32=True)
-    assert training.with_changes(recipe, {"threads": 1}) == replace(recipe, threads=1)
-    moved = training.with_changes(recipe, {"device": "cpu"})
+    assert loop.with_changes(recipe, {"threads": 1}) == replace(recipe, threads=1)
+    moved = loop.with_changes(recipe, {"device": "cpu"})
     assert (moved.device, moved.ops, moved.tf32) == ("cpu", None, False)
 
 
@@ -122,7 +125,7 @@ def test_layers_are_chosen_by_option_then_device():
     ({"ops": "fused"}, "--ops fused needs a GPU"), ({"tf32": True}, "--tf32 is for products on a")))
 def test_what_a_cpu_cannot_do_is_refused_before_the_folder_is_made(tmp_path, options, words):
     with pytest.raises(vitnp.Error, match=words):
-        training.train(Recipe(epochs=1, **options), tmp_path / "run")
+        loop.train(Recipe(epochs=1, **options), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -157,7 +160,7 @@ def test_too_large_a_batch_is_answered_with_one_that_fits(tmp_path, monkeypatch,
 
     monkeypatch.setattr(lanes, "loss_and_gradients", within_memory)
     with pytest.raises(vitnp.Error, match=words):
-        training.train(replace(QUICK, device="cpu", micro_batch=20), tmp_path / "run")
+        loop.train(replace(QUICK, device="cpu", micro_batch=20), tmp_path / "run")
 
 
 @compiled

@@ -9,7 +9,7 @@ import pytest
 
 from vitnp import params
 from vitnp.config import ViTConfig
-from vitnp.gradcases import SIZES, drawing, parameters
+from vitnp.gradcheck.cases import SIZES, drawing, parameters
 from vitnp.layers import attention, textbook
 
 draw = drawing(np)

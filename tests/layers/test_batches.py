@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vitnp import params, vit
-from vitnp.gradcases import SIZES, drawing, parameters
+from vitnp.gradcheck.cases import SIZES, drawing, parameters
 from vitnp.layers import textbook as ops
 
 draw = drawing(np)

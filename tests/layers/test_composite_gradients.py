@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vitnp import params, vit
-from vitnp.gradcases import SIZES, drawing, parameters
+from vitnp.gradcheck.cases import SIZES, drawing, parameters
 from vitnp.layers import textbook
 
 STEP = 1e-6

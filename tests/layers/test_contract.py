@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from contract import arrays, draw_dy, mapped, run
 
-from vitnp import gradcases, params
+from vitnp import params
+from vitnp.gradcheck import cases
 
-CASES = {case.name: case for case in gradcases.all_cases()}
+CASES = {case.name: case for case in cases.all_cases()}
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from vitnp.layers import cross_entropy, softmax
 
-EXACT = np.load(Path(__file__).parents[1] / "data" / "softmax_xent.npz")
+EXACT = np.load(Path(__file__).parents[1] / "fixtures" / "softmax_xent.npz")
 rng = np.random.default_rng(11)
 B, K = 3, 5
 LOGITS, LABELS = 2.0 * rng.standard_normal((B, K)), np.array([4, 0, 2])

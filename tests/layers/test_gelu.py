@@ -9,7 +9,7 @@ import pytest
 
 from vitnp.layers import gelu
 
-EXACT = np.load(Path(__file__).parents[1] / "data" / "gelu.npz")
+EXACT = np.load(Path(__file__).parents[1] / "fixtures" / "gelu.npz")
 FORMS = ("tanh", "erf")
 X = np.random.default_rng(4).standard_normal((3, 7, 10))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vitnp import params, vit
-from vitnp.gradcases import SIZES, drawing, parameters
+from vitnp.gradcheck.cases import SIZES, drawing, parameters
 from vitnp.layers import head, textbook
 
 draw = drawing(np)

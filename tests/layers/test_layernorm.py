@@ -9,7 +9,7 @@ import pytest
 
 from vitnp.layers import layernorm
 
-EXACT = np.load(Path(__file__).parents[1] / "data" / "layernorm.npz")
+EXACT = np.load(Path(__file__).parents[1] / "fixtures" / "layernorm.npz")
 CASES = ("plain", "small_variance", "offset_1e4", "constant_row", "wide")
 rng = np.random.default_rng(3)
 X, DY = 2.0 + 3.0 * rng.standard_normal((2, 3, 7, 12))

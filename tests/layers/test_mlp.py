@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pytest
 
-from vitnp.gradcases import SIZES, drawing, parameters
+from vitnp.gradcheck.cases import SIZES, drawing, parameters
 from vitnp.layers import mlp, textbook
 
 draw = drawing(np)

@@ -10,7 +10,7 @@
 import argparse
 
 from tutorials.assignments import checking, grading, starter, students, tasks
-from vitnp import command
+from vitnp.common import command
 from vitnp.errors import Error
 
 MOST_LINES = 40     # of what a student's functions printed

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from tutorials.assignments import oracles
+from tutorials.assignments.package_copy import library_text
 from vitnp.errors import Error
 
 MISTAKES = oracles.HERE / "mistakes"
@@ -56,7 +57,7 @@ def plant(source, pairs):
 @lru_cache
 def known(module):
     """Return the known Mistakes of a module, such as "layers.linear"."""
-    source = (oracles.LIBRARY / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    source = library_text(module)
     found = []
     for head, pairs in read((MISTAKES / f"{module.rpartition('.')[2]}.txt").read_text("utf-8")):
         kinds, sentence = head.split(": ", 1)

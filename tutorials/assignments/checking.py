@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tutorials.assignments import faults, oracles, sandbox, tasks
+from tutorials.assignments import faults, oracles, package_copy, sandbox, tasks
 from tutorials.assignments.faults import Fault
 from tutorials.assignments.sandbox import Call, Ref
 from vitnp.errors import Error
@@ -78,7 +78,7 @@ def check_module(task, module, text, seed, isolation):
     """
     answers = oracles.answers(module, seed)
     calls = plan(answers)
-    files = {f"{module.replace('.', '/')}.py": text} | helpers(calls)
+    files = {package_copy.path_of(f"vitnp.{module}"): text} | helpers(calls)
     outcome = sandbox.run(files, list(calls.values()), seconds=SECONDS, isolation=isolation)
     results = dict(zip(calls, outcome.results, strict=False))
     functions = [f"{module}:{name}" for name in task.functions_of(module)]

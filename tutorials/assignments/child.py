@@ -75,7 +75,8 @@ def run(request, arrays, results):
             source = (HERE / "vitnp" / path).read_bytes()
             compile(source, path, "exec")
         for path in request["files"]:
-            importlib.import_module("vitnp." + path.removesuffix(".py").replace("/", "."))
+            name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            importlib.import_module(f"vitnp.{name}")
     except MemoryError:
         return {"status": "memory", "message": ""}
     except BaseException as error:  # noqa: BLE001  a student's file may raise anything

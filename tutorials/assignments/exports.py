@@ -3,7 +3,7 @@
 import csv
 import xml.etree.ElementTree as xml
 
-from vitnp.files import replacing, write_json
+from vitnp.common.files import replacing, write_json
 
 __all__ = ["for_gradescope", "write_json", "write_junit", "write_table"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tutorials.assignments import checking, exports, isolation, submissions, tasks
 from tutorials.assignments.outcomes import clean
-from vitnp import command
+from vitnp.common import command
 from vitnp.errors import Error
 
 CRASHED = "the grading ended before this student was done; run it again"

@@ -61,6 +61,11 @@ def imported(source, own):
     return paths
 
 
+def library_text(module):
+    """Return the library's text of a module, such as "layers.linear"."""
+    return (PACKAGE / path_of(f"vitnp.{module}")).read_text(encoding="utf-8")
+
+
 def is_ours(name):
     """Tell whether a module belongs to the package."""
     return name.split(".")[0] == "vitnp"

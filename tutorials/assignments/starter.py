@@ -4,9 +4,10 @@ import ast
 import re
 from pathlib import Path
 
-from tutorials.assignments import bank, oracles, tasks
+from tutorials.assignments import bank, tasks
+from tutorials.assignments.package_copy import library_text
+from vitnp.common.files import refusing
 from vitnp.errors import Error
-from vitnp.files import refusing
 
 BUGS = tasks.HERE / "bugs.txt"
 
@@ -44,12 +45,6 @@ def text_of(task, module, only=None):
         raise Error(f"{task.name} has no function {only}; it has "
                     f"{', '.join(task.functions_of(module))}")
     return cut(source, names, task.name, chapter(task))
-
-
-def library_text(module):
-    """Return the library's text of a module, such as "layers.linear"."""
-    path = oracles.LIBRARY / f"{module.replace('.', '/')}.py"
-    return path.read_text(encoding="utf-8")
 
 
 def planted():

@@ -9,7 +9,7 @@ from pathlib import Path
 from tutorials.assignments import checking, tasks
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
-from vitnp.recipe import Recipe
+from vitnp.runs.recipe import Recipe
 
 LAYERS = {field.name for field in fields(Ops)}
 
@@ -29,7 +29,8 @@ def add_parser(words):
 
 def main(options):
     """Check the folder, print whose each layer is, and train."""
-    from vitnp import lanes, training
+    from vitnp.parallel import lanes
+    from vitnp.training import loop
 
     recipe = Recipe(device=options.device, epochs=options.epochs)
     mine = passed_modules(checking.read_folder(options.folder))
@@ -44,7 +45,7 @@ def main(options):
     lanes.prepare_process()
     ops = replace(textbook, **{tasks.stem(module): load(Path(options.folder), module)
                                for module in mine})
-    folder, _, score = guarded(lambda: training.train(recipe, options.out, ops), options.folder)
+    folder, _, score = guarded(lambda: loop.train(recipe, options.out, ops), options.folder)
     print(f"test accuracy {100 * score.accuracy:.2f} %, with {len(mine)} layers of yours")
     print(folder)
     return 0

@@ -11,8 +11,8 @@ matrices, one on each thread, measured in the same minutes.
 import argparse
 import json
 
-from vitnp import command
 from vitnp.bench import cases
+from vitnp.common import command
 from vitnp.errors import Error
 
 
@@ -20,8 +20,8 @@ def main(arguments):
     """Measure as the options say, and print the results."""
     options = parse(arguments)
 
-    from vitnp import lanes
     from vitnp.bench import compare, report
+    from vitnp.parallel import lanes
 
     setting = cases.Setting(
         "vitnp", options.case, options.mode, options.threads or lanes.cores(),
@@ -60,7 +60,7 @@ def parse(arguments):
 
 def check(options):
     """Raise Error for the first option that is not possible."""
-    from vitnp.lanes import cores
+    from vitnp.parallel.lanes import cores
 
     choices = {"case": cases.CASES, "mode": cases.MODES, "device": ("cpu", "gpu", "auto")}
     if options.vs is not None:

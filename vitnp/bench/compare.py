@@ -6,8 +6,8 @@ import itertools
 import statistics
 import time
 
-from vitnp import progress
 from vitnp.bench import cases, facts, operations, workers
+from vitnp.common import progress
 
 SETTLE = 0.25           # seconds in which a library's threads stop waiting busily for more work
 IDLE_SHARE = 0.1        # of the time that an engine waits: more processor time is worth a warning

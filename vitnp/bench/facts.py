@@ -9,7 +9,7 @@ def machine(xp, threads):
     """Return the facts that belong to every measurement, a dict; xp: numpy or cupy."""
     import numpy as np
 
-    from vitnp.lanes import cores
+    from vitnp.parallel.lanes import cores
 
     facts = {"cpu": cpu_name(), "cores": cores(), "threads": threads,
              "python": platform.python_version(), "numpy": np.__version__, "blas": blas(),

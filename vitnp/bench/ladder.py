@@ -12,10 +12,10 @@ import json
 import os
 from pathlib import Path
 
-from vitnp import command
 from vitnp.bench import cases
+from vitnp.common import command
+from vitnp.common.files import replacing
 from vitnp.errors import Error
-from vitnp.files import replacing
 
 LABELS = {"torch": "PyTorch, eager", "jax": "JAX, jitted",
           "vitnp-plain": "layers as they are", "vitnp-memory": "+ memory kept",
@@ -50,8 +50,8 @@ def main(arguments):
 
 def measure(case, mode, seconds, repeats):
     """Return {"case", "facts", "results"} of all stages of ours, and of rivals installed here."""
-    from vitnp import lanes
     from vitnp.bench import compare
+    from vitnp.parallel import lanes
 
     rivals = [name for name in ("torch", "jax") if importlib.util.find_spec(name)]
     settings = [cases.Setting(engine, case, mode, lanes.cores(), cases.CASES[case][1])
@@ -63,7 +63,7 @@ def draw(measured, mode, path):
     """Draw a group of bars for each case: images a second, relative to the first bar."""
     from matplotlib.figure import Figure
 
-    from vitnp.drawing import figures
+    from vitnp.analysis.drawing import figures
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     axes = figure.subplots()

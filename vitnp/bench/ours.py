@@ -1,10 +1,12 @@
-"""The step of this library, as vitnp.steps takes it."""
+"""The step of this library, as vitnp.training.steps takes it."""
 
-from vitnp import __version__, kernels, lanes, optim, params, steps, vit
+from vitnp import __version__, kernels, optim, params, vit
 from vitnp.backend import pick_device, to_device, use_tf32
 from vitnp.bench import cases, timing
+from vitnp.common.randomness import generator
 from vitnp.layers import textbook
-from vitnp.randomness import generator
+from vitnp.parallel import lanes
+from vitnp.training import steps
 
 
 def prepare(config, images, labels, setting, ops=None):

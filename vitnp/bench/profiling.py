@@ -7,9 +7,11 @@ import functools
 import types
 from unittest import mock
 
-from vitnp import lanes, params, steps
+from vitnp import params
 from vitnp.backend import pick_device
 from vitnp.bench import cases, ours, timing
+from vitnp.parallel import lanes
+from vitnp.training import steps
 
 # Functions outside the layers: their own time is what the layers in them leave over
 OUTSIDE = (("the whole network", lanes, "loss_and_gradients"),

@@ -14,8 +14,8 @@ import os
 import sys
 import time
 
-from vitnp import command
 from vitnp.bench import cases, timing
+from vitnp.common import command
 from vitnp.errors import Error
 
 WARM_UP_STEPS = 2
@@ -55,7 +55,7 @@ def engine(setting):
     """Return the function that prepares an engine, or raise Error where it is not installed."""
     name = setting.engine
     if name in cases.STAGES:
-        from vitnp import lanes
+        from vitnp.parallel import lanes
 
         if name == "vitnp":
             lanes.prepare_process()

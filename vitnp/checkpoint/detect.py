@@ -4,8 +4,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from vitnp import npz
 from vitnp.checkpoint import native, tensors
+from vitnp.common import npz
 from vitnp.errors import Error
 
 PICKLES = ("pytorch_model.bin", "model.pth", "model.pt")

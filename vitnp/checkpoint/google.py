@@ -8,8 +8,8 @@ import math
 
 from vitnp.checkpoint import renaming, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
-from vitnp.preprocess import Preprocess
 
 STEM = {
     "embedding/kernel": Row("embedding/projection/weight", "PQCD"),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vitnp.checkpoint import renaming, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
+from vitnp.common.files import write_json
 from vitnp.errors import Error
-from vitnp.files import write_json
 
 STEM = {
     "embeddings.patch_embeddings.projection.weight": Row("embedding/projection/weight", "DCPQ",

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from vitnp.config import ViTConfig, is_number
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
-from vitnp.preprocess import Preprocess
 
 LARGEST_FILE = 50_000_000       # bytes; the names of 21,843 classes take two million
 

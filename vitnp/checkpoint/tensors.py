@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vitnp import npz
+from vitnp.common import npz
+from vitnp.common.files import replacing
 from vitnp.errors import Error
-from vitnp.files import replacing
 
 TYPES = {"F16": np.dtype(np.float16), "F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
 LARGEST_RATIO = 50      # weights hardly shrink: what unpacks to more times its size is a bomb

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vitnp.checkpoint import renaming, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
+from vitnp.common.files import write_json
+from vitnp.data.preprocess import RESAMPLE
 from vitnp.errors import Error
-from vitnp.files import write_json
-from vitnp.preprocess import RESAMPLE
 
 STEM = {
     "patch_embed.proj.weight": Row("embedding/projection/weight", "DCPQ", ours="PQCD"),

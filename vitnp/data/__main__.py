@@ -11,10 +11,10 @@ reads the unpacked folder. The last line of the output is the folder.
 
 import argparse
 
-from vitnp import command
+from vitnp.common import command
+from vitnp.common.progress import say
 from vitnp.data import fetch, sources
 from vitnp.errors import Error
-from vitnp.progress import say
 
 
 def main(arguments):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import npz
+from vitnp.common import npz
 from vitnp.data.dataset import Dataset, check_class_names, check_part
 from vitnp.data.idx import MAX_BYTES, describe
 from vitnp.errors import Error

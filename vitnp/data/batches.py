@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vitnp.backend import to_device
+from vitnp.common.randomness import generator
 from vitnp.data.augment import augmented
-from vitnp.randomness import generator
 
 AHEAD = 4       # batches that wait ready: enough to bridge a slow one, few enough for the memory
 

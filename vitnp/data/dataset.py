@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp.common.randomness import generator
 from vitnp.errors import Error
-from vitnp.randomness import generator
 
 MOST_IN_STATISTICS, CHUNK = 10_000, 250     # images
 

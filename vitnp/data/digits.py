@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vitnp.common.randomness import generator
 from vitnp.data.dataset import Dataset, check_part
-from vitnp.randomness import generator
 
 PATH = Path(__file__).with_name("digits.npz")
 CLASS_NAMES = tuple("0123456789")

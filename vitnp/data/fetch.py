@@ -18,11 +18,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitnp.common.files import refusing, sync
+from vitnp.common.progress import say
 from vitnp.data.sources import amount
 from vitnp.data.unpack import unpack
 from vitnp.errors import Error
-from vitnp.files import refusing, sync
-from vitnp.progress import say
 
 PIECE = 2**16
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d+|\*)")

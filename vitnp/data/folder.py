@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vitnp.common.randomness import generator
 from vitnp.data.dataset import Dataset, check_class_names
 from vitnp.data.pictures import Decoders, Pictures
 from vitnp.errors import Error
-from vitnp.randomness import generator
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_SEED = 0  # fixed once, before any score was known

@@ -15,7 +15,7 @@ from multiprocessing import resource_tracker
 
 import numpy as np
 
-from vitnp import picture
+from vitnp.data import picture
 from vitnp.errors import Error
 
 CHANNELS = 3

@@ -4,9 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from vitnp.common.files import sync
 from vitnp.data.tar import read_members
 from vitnp.errors import Error
-from vitnp.files import sync
 
 SLACK = 2**24  # bytes for headers and for the archive's other files
 

@@ -14,9 +14,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from vitnp import command
+from vitnp.common import command
+from vitnp.common.files import refusing
 from vitnp.errors import Error
-from vitnp.files import refusing
 
 NAMES = ("data-size", "scaling", "positions", "transfer", "bias")
 
@@ -34,7 +34,7 @@ def main(arguments):
     if options.name not in NAMES:
         raise Error(f"there is no study {options.name!r}; possible are {', '.join(NAMES)}")
 
-    from vitnp import lanes
+    from vitnp.parallel import lanes
 
     lanes.prepare_process()
     study = importlib.import_module(f"vitnp.study.{options.name.replace('-', '_')}")
@@ -69,7 +69,7 @@ def with_data(setting, data_dir, folder):
 
 def take(study, settings, folder):
     """Take the runs that have no line in results.jsonl yet, and write their lines."""
-    from vitnp import progress
+    from vitnp.common import progress
     from vitnp.study.settings import train
 
     done = read(folder)

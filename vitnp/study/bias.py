@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitnp import evaluation
+from vitnp.analysis import evaluation
+from vitnp.common.randomness import generator
 from vitnp.data import load
 from vitnp.layers import textbook
 from vitnp.model import load as load_model
-from vitnp.randomness import generator
 from vitnp.study import data_size, figures
 
 PATCH = 7           # pixels; for the digits 2

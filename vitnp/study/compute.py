@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from vitnp import networks, params
-from vitnp.randomness import generator
+from vitnp.common.randomness import generator
 
 
 def multiplications(config):

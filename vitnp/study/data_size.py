@@ -8,7 +8,7 @@ Budget: 60 runs of half a minute to two minutes on Fashion-MNIST, with three see
 regularisation and one seed with it, and 9 of two to six minutes on CIFAR-10: an hour and a half.
 """
 
-from vitnp.recipe import Recipe
+from vitnp.runs.recipe import Recipe
 from vitnp.study import figures
 from vitnp.study.settings import PLAIN, Setting, result_of, steps
 

@@ -1,6 +1,6 @@
 """What the studies' figures have in common: panels, means of seeds, the same colours."""
 
-from vitnp.drawing.figures import BLUE, GREEN, ORANGE, VERMILION, save
+from vitnp.analysis.drawing.figures import BLUE, GREEN, ORANGE, VERMILION, save
 
 __all__ = ["means", "panels", "save"]
 

@@ -5,7 +5,7 @@ The paper's table 8 (appendix D.4) in small: a ViT with patches of 4 pixels on F
 Budget: 9 runs of a minute.
 """
 
-from vitnp.recipe import Recipe
+from vitnp.runs.recipe import Recipe
 from vitnp.study import figures
 from vitnp.study.settings import PLAIN, Setting, result_of, steps
 

@@ -9,7 +9,7 @@ an hour.
 """
 
 from vitnp.model import load
-from vitnp.recipe import Recipe
+from vitnp.runs.recipe import Recipe
 from vitnp.study import figures
 from vitnp.study.compute import multiplications
 from vitnp.study.settings import PLAIN, Setting, result_of, steps

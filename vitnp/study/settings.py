@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitnp import pretraining, runs, saving, training
-from vitnp.recipe import Recipe
+from vitnp.runs import run_folder
+from vitnp.runs.recipe import Recipe
+from vitnp.training import loop, pretraining, saving
 
 # What all studies have in common: no augmentation, the same scale of the pixels
 PLAIN = {"batch_size": 64, "learning_rate": 1.2e-3, "weight_decay": 0.0, "label_smoothing": 0.0,
@@ -47,7 +48,7 @@ def train(setting, folder):
         recipe = replace(recipe, init_from=str(train(setting.origin, folder)))
     if setting.labels:
         finish(recipe, place)
-    elif (place / runs.CONFIG).exists():
+    elif (place / run_folder.CONFIG).exists():
         pretraining.resume(place)
     else:
         pretraining.pretrain(recipe, place)
@@ -56,15 +57,15 @@ def train(setting, folder):
 
 def finish(recipe, folder):
     """Train a run with labels in a folder, or go on with it, unless it is finished already."""
-    if not (folder / runs.CONFIG).exists():
-        training.train(recipe, folder)
+    if not (folder / run_folder.CONFIG).exists():
+        loop.train(recipe, folder)
     elif saving.result_of(folder) is None:
-        training.resume(folder)
+        loop.resume(folder)
 
 
 def result_of(setting, folder):
     """Return the record of a finished run: its facts, and what came out."""
-    records = runs.read_metrics(folder)
+    records = run_folder.read_metrics(folder)
     epochs = [record for record in records if "epoch" in record]
     looks = [record["validation_accuracy"] for record in epochs if "validation_accuracy" in record]
     return setting.facts | {

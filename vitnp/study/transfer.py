@@ -10,10 +10,10 @@ Budget: 33 runs, most of a quarter of a minute, for three seeds: 20 minutes.
 
 import numpy as np
 
+from vitnp.common.files import replacing
+from vitnp.common.randomness import generator
 from vitnp.data import load
-from vitnp.files import replacing
-from vitnp.randomness import generator
-from vitnp.recipe import Recipe
+from vitnp.runs.recipe import Recipe
 from vitnp.study import figures
 from vitnp.study.settings import PLAIN, Setting, result_of, steps
 

@@ -14,13 +14,17 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitnp import command, lanes, recipe, runs, training, vit
+from vitnp import vit
 from vitnp.bench import operations
+from vitnp.common import command
+from vitnp.common.files import replacing
+from vitnp.common.randomness import generator
 from vitnp.errors import Error
-from vitnp.files import replacing
 from vitnp.layers import textbook
-from vitnp.randomness import generator
-from vitnp.saving import Standing
+from vitnp.parallel import lanes
+from vitnp.runs import recipe, run_folder
+from vitnp.training import loop
+from vitnp.training.saving import Standing
 
 FACTORS = ("depth", "width", "heads", "patch-size", "share")
 
@@ -82,7 +86,7 @@ def main(arguments):
 
 def prepare(wanted, factor, value):
     """Return the Run and State of a recipe with one size changed, before the first step."""
-    dataset = training.load_data(wanted)
+    dataset = loop.load_data(wanted)
     config, preprocess = wanted.configure(dataset)
     share = 1.0
     if factor == "share":
@@ -97,7 +101,7 @@ def prepare(wanted, factor, value):
             changes["mlp_width"] = int(value) * config.mlp_width // config.width
         config = replace(config, **changes)
     flat = vit.init(config, generator(wanted.seed, "init"))
-    run, state = training.assemble(wanted, dataset, config, preprocess, flat, textbook)
+    run, state = loop.assemble(wanted, dataset, config, preprocess, flat, textbook)
     # The order is shuffled already; validation and test stay the same for all shares
     kept = max(round(share * len(run.training)), 1)
     return replace(run, training=run.training[:kept]), state
@@ -107,10 +111,10 @@ def train(wanted, factor, value, folder):
     """Train one network to its end and return its Row."""
     run, state = prepare(wanted, factor, value)
     facts = (run.trained.config, run.recipe, run.trained.preprocess)
-    runs.create(folder, wanted.data, *map(dataclasses.asdict, facts))
-    with runs.locked(folder):
-        _, _, score = training.fit(replace(run, folder=folder), state, Standing())
-    epochs = [record for record in runs.read_metrics(folder) if "images_per_second" in record]
+    run_folder.create(folder, wanted.data, *map(dataclasses.asdict, facts))
+    with run_folder.locked(folder):
+        _, _, score = loop.fit(replace(run, folder=folder), state, Standing())
+    epochs = [record for record in run_folder.read_metrics(folder) if "images_per_second" in record]
     speeds = sorted(record["images_per_second"] for record in epochs)
     validation = max(record.get("validation_accuracy", 0.0) for record in epochs)
     return Row(factor, value, wanted.seed, len(run.training), state.params.size,

@@ -1,6 +1,6 @@
 """The layers of convolutional networks, beside those of the Vision Transformer.
 
-They keep the promises of `vitnp.layers`, and are the only ones that `vitnp.resnet` and a
+They keep the promises of `vitnp.layers`, and are the only ones that `vitnp.networks.resnet` and a
 convolutional stem need beyond those. New letters: `h` and `w` are the sides of a kernel, `C`
 channels go into a layer and `F` filters make those that come out, `G` groups share a norm. Feature
 maps are `(B, rows, columns, C)` like images, kernels `(h, w, C, F)`.

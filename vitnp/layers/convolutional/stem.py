@@ -71,3 +71,9 @@ def grid(image_size, widths):
     for _ in widths:
         height, width = -(-height // 2), -(-width // 2)
     return height, width
+
+
+def widest(image_size, channels, widths):
+    """Return how many numbers the largest array within a stem has, for one image: its windows."""
+    inputs = zip((channels, *widths), range(1, len(widths) + 1), strict=False)
+    return max((math.prod(grid(image_size, widths[:i])) * 9 * C for C, i in inputs), default=0)

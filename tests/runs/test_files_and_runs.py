@@ -1,0 +1,227 @@
+"""Files that are the old ones or the new ones, and the folder of a run."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+
+import pytest
+
+import vitnp
+from vitnp.common.files import replacing
+from vitnp.runs import run_folder
+from vitnp.runs.recipe import Recipe
+
+
+def refusal(call, *arguments):
+    with pytest.raises(vitnp.Error) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def write(path, text):
+    with replacing(path) as aside:
+        assert aside.parent == path.parent and aside != path
+        aside.write_text(text)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
+    path = tmp_path / "a.json"
+    write(path, "old")
+    write(path, "new")
+    assert path.read_text() == "new" and names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("mistake", [KeyError, KeyboardInterrupt, MemoryError])
+def test_a_writer_that_stops_leaves_the_old_file_and_no_litter(tmp_path, mistake):
+    path = tmp_path / "a.json"
+    write(path, "old")
+    with pytest.raises(mistake), replacing(path) as aside:
+        aside.write_text("half of the n")
+        raise mistake
+    assert path.read_text() == "old" and names(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    write(path, "old")
+
+    def fill():
+        with replacing(path) as aside:
+            aside.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    assert refusal(fill) == f"{path} cannot be written: No space left on device"
+    assert path.read_text() == "old" and names(tmp_path) == ["a.json"]
+
+
+def test_a_renaming_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    write(tmp_path / "a.json", "old")
+    monkeypatch.setattr(os, "replace", fail)
+    assert "cannot be written: Permission denied" in refusal(write, tmp_path / "a.json", "new")
+    assert (tmp_path / "a.json").read_text() == "old" and names(tmp_path) == ["a.json"]
+
+
+def test_nobody_sees_the_new_file_before_it_is_whole(tmp_path):
+    path = tmp_path / "a.json"
+    write(path, "old")
+    with replacing(path) as aside:
+        aside.write_text("half")
+        assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("missing/a.json", "No such file or directory"), ("file/a.json", "Not a directory"),
+    ("folder", "directory"), ("a" * 300, "name too long"),
+])
+def test_places_that_cannot_be_written_to_are_refused(tmp_path, name, reason):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    message = refusal(write, tmp_path / name, "new")
+    assert "cannot be written: " in message and reason in message
+    assert names(tmp_path) == ["file", "folder"] and names(tmp_path / "folder") == []
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_path_without_a_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "give the name of a file" in refusal(replacing("").__enter__)
+
+
+def test_the_old_file_is_kept_as_previous_once_the_new_one_is_whole(tmp_path):
+    path, previous = tmp_path / "a.json", tmp_path / "b.json"
+    for text in ("one", "two", "three"):
+        with replacing(path, previous) as aside:
+            aside.write_text(text)
+            assert not path.exists() or path.read_text() != text
+    assert (path.read_text(), previous.read_text()) == ("three", "two")
+    with pytest.raises(KeyError), replacing(path, previous) as aside:
+        aside.write_text("half of f")
+        raise KeyError
+    assert (path.read_text(), previous.read_text()) == ("three", "two")
+
+
+def create(out, data):
+    return run_folder.create(out, data, {"width": 32}, asdict(Recipe()), {"size": [8, 8]})
+
+
+def test_runs_get_the_first_free_number(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = [str(create(None, data)) for data in ("digits", "digits", "mnist", "digits")]
+    assert made == [os.path.join("runs", name) for name in
+                    ("digits-001", "digits-002", "mnist-001", "digits-003")]
+    assert all(names(tmp_path / folder) == ["config.json"] for folder in made)
+    assert names(tmp_path / "runs") == ["digits-001", "digits-002", "digits-003", "mnist-001"]
+    shutil.rmtree("runs/digits-002")
+    assert create(None, "digits").name == "digits-002"
+    (tmp_path / "runs" / "digits-004").write_text("a file also takes a number")
+    assert create(None, "digits").name == "digits-005"
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_what_stands_in_the_way_of_runs_is_named(tmp_path, monkeypatch, kind):
+    """A dangling link looks both missing and existing: looking for a number would never end."""
+    monkeypatch.chdir(tmp_path)
+    if kind == "file":
+        (tmp_path / "runs").write_text("")
+    else:
+        (tmp_path / "runs").symlink_to("nowhere")
+    message = refusal(create, None, "digits")
+    assert message.startswith("no folder can be made in runs: ") and "--out" in message
+
+
+def test_out_may_be_new_deep_or_empty(tmp_path):
+    assert create(tmp_path / "a" / "b", "digits").is_dir()
+    (tmp_path / "c").mkdir()
+    assert create(str(tmp_path / "c"), "digits") == tmp_path / "c"
+    assert names(tmp_path / "a" / "b") == names(tmp_path / "c") == ["config.json"]
+    assert run_folder.read_recipe(tmp_path / "c") == Recipe()
+    assert (tmp_path / "a" / "b").stat().st_mode == (tmp_path / "c").stat().st_mode
+
+
+def test_out_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    message = refusal(create, tmp_path, "digits")
+    assert f"{tmp_path} is not empty" in message and "--out" in message
+    assert names(tmp_path) == ["thesis.tex"]
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["file", "file/under", "b" * 300])
+def test_out_that_cannot_be_made_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    message = refusal(create, tmp_path / name, "digits")
+    assert "cannot be made: " in message and "choose another --out" in message
+    assert names(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_configuration_comes_back_as_it_was_written(tmp_path):
+    recipe = Recipe(epochs=3, learning_rate=1e-3 / 3, data_dir="ümlaut/…")
+    run_folder.write_config(tmp_path, {"width": 32}, asdict(recipe), {"size": [8, 8]})
+    content = run_folder.read_config(tmp_path)
+    assert content == {"format": 1, "vitnp": run_folder.installed_version(), "model": {"width": 32},
+                       "recipe": asdict(recipe), "preprocess": {"size": [8, 8]}}
+    assert run_folder.read_recipe(tmp_path) == recipe
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", "is damaged"), ("{", "is damaged"), ("[]", "is damaged"), ("3", "is damaged"),
+    ("null", "is damaged"), ('{"model": {}}', "is damaged"), ("[" * 100_000, "is damaged"),
+    (b"\xff\xfe", "is damaged"), ('{"format": 2}', "has format 2, but this version of vitnp reads"),
+    ('{"format": "1"}', "has format '1'"),
+])
+def test_configurations_that_cannot_be_read_are_refused(tmp_path, text, words):
+    data = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / "config.json").write_bytes(data)
+    message = refusal(run_folder.read_config, tmp_path)
+    assert words in message and str(tmp_path / "config.json") in message
+
+
+@pytest.mark.parametrize(("recipe", "words"), [
+    ({"epochs": 3, "speed": 9}, "'speed'"), ([], "mapping"), (None, "mapping"), (3, "mapping"),
+    ({"epochs": "many"}, "--epochs is 'many'"),
+])
+def test_options_that_this_version_does_not_know_are_refused(tmp_path, recipe, words):
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "recipe": recipe}))
+    assert words in refusal(run_folder.read_recipe, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "missing", "file", "file/under", "b" * 300])
+def test_what_is_no_run_folder_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    said = refusal(run_folder.read_config, tmp_path / name)
+    assert "is no run folder: it has no config.json" in said
+
+
+def test_metrics_are_a_line_a_record(tmp_path):
+    records = [{"epoch": 1, "train_loss": 0.1 + 0.2}, {"epoch": 2, "name": "ü\n"}, {"test": 1.0}]
+    for record in records:
+        run_folder.append_metrics(tmp_path, record)
+    assert (tmp_path / "metrics.jsonl").read_bytes().count(b"\n") == 3
+    assert run_folder.read_metrics(tmp_path) == records
+
+
+def test_metrics_that_cannot_be_written_or_read_are_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "cannot be written" in refusal(run_folder.append_metrics, tmp_path / "file", {})
+    assert "cannot be read" in refusal(run_folder.read_metrics, tmp_path)
+    run_folder.append_metrics(tmp_path, {"epoch": 1})
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 2, "tra')
+    assert "is damaged" in refusal(run_folder.read_metrics, tmp_path)
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    kept = ["best.safetensors", "config.json", "curves.png", "metrics.jsonl", ".mine", "tmpnotes"]
+    for name in [*kept, ".best.safetensors.12", ".config.json.12", ".curves.png.12", ".tmpAb1x9Z"]:
+        (tmp_path / name).touch()
+    run_folder.remove_litter(tmp_path)
+    assert names(tmp_path) == sorted(kept)

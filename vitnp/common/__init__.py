@@ -1,0 +1,1 @@
+"""Files, random numbers, progress, command lines: what knows of no network."""

@@ -1,0 +1,42 @@
+"""Which network a configuration is of: `vit`, `resnet` and `masked` have alike functions."""
+
+from vitnp import kernels, vit
+from vitnp.config import ViTConfig
+from vitnp.errors import Error
+from vitnp.layers import convolutional, textbook
+from vitnp.networks import masked, resnet
+from vitnp.networks.masked import MaskedConfig
+from vitnp.networks.resnet import ResNetConfig
+
+
+def of(config):
+    """Return the module that runs a configuration: vit, masked or resnet."""
+    if isinstance(config, MaskedConfig):
+        return masked
+    return resnet if isinstance(config, ResNetConfig) else vit
+
+
+def layers_of(config, name="textbook"):
+    """Return the layers that a configuration needs; name: "textbook", or "fused" for a GPU's.
+
+    The convolutions have no fused kernels: networks with some are always run by the textbook.
+    """
+    if isinstance(config, ResNetConfig) or config.stem:
+        return convolutional.textbook
+    return kernels.ops() if name == "fused" else textbook
+
+
+def config_of(fields):
+    """Return the configuration whose fields a checkpoint tells; a ResNet has depths, by stage."""
+    return ResNetConfig(**fields) if "depths" in fields else ViTConfig(**fields)
+
+
+def need_transformer(config, what, stem=True):
+    """Raise Error unless the configuration is a ViT's; `what` begins its sentence.
+
+    stem: False where a hybrid, with a stem, is not possible either.
+    """
+    if isinstance(config, ResNetConfig):
+        raise Error(f"{what} for Vision Transformers; this is a residual network")
+    if config.stem and not stem:
+        raise Error(f"{what} for Vision Transformers on pixels; this one has a convolutional stem")

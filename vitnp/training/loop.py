@@ -1,0 +1,289 @@
+"""The training loop: from a recipe to a run folder with a trained model in it."""
+
+import contextlib
+import dataclasses
+import math
+import time
+import traceback
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vitnp import data, kernels, model, networks, params
+from vitnp.analysis import evaluation
+from vitnp.analysis.drawing import sheets
+from vitnp.backend import get_xp, pick_device, to_device, use_tf32
+from vitnp.common import progress
+from vitnp.common.randomness import generator
+from vitnp.config import ViTConfig
+from vitnp.data import Dataset
+from vitnp.data.batches import ahead, batch_of, epoch_order
+from vitnp.errors import Error
+from vitnp.layers import textbook
+from vitnp.model import Model
+from vitnp.parallel import lanes
+from vitnp.runs import run_folder
+from vitnp.runs.recipe import Recipe
+from vitnp.training import initial_weights, steps
+from vitnp.training.saving import Standing, Sums, check_best, guard, read_standing, save, save_best
+from vitnp.training.signals import Stopped, stop_signals
+
+READ_EVERY = 20     # steps between two looks at the loss: each look waits for a GPU
+SAVE_SECONDS = 300  # between two checkpoints within a long epoch
+
+
+@dataclass(frozen=True)
+class Run:
+    """What stays the same while a run trains; its models are views of the state's buffers."""
+
+    recipe: Recipe
+    dataset: Dataset
+    training: np.ndarray        # which of the training images are trained on
+    validation: np.ndarray      # and which are held out
+    trained: Model
+    averaged: Model             # with the moving average of the weights, if there is one
+    folder: Path | None = None
+
+    @property
+    def steps(self):
+        """The number of steps in an epoch."""
+        return math.ceil(len(self.training) / self.recipe.batch_size)
+
+
+def train(recipe, out=None, ops=textbook):
+    """Train as the recipe says and return (run folder, Model, test Score).
+
+    Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
+    the best of them, and the test part is used once, at the end, on that one. Raises Error for what
+    cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
+    """
+    run, state = prepare(recipe, ops)
+    facts = (run.trained.config, run.recipe, run.trained.preprocess)
+    folder = run_folder.create(out, recipe.data, *map(dataclasses.asdict, facts))
+    with run_folder.locked(folder):
+        return fit(replace(run, folder=folder), state, Standing())
+
+
+def resume(folder, changes=None, ops=textbook):
+    """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
+
+    changes: fields of the recipe that have no influence on the result, such as threads. Raises
+    Error where the folder is no run's, none of its checkpoints is whole, or the data are others.
+    """
+    folder = Path(folder)
+    recipe = with_changes(run_folder.read_recipe(folder), changes or {})
+    with run_folder.locked(folder):
+        run_folder.remove_litter(folder)
+        last = run_folder.last_checkpoint(folder)
+        run, state = go_on(recipe, ops, *last) if last else prepare(recipe, ops)
+        run, standing, length = replace(run, folder=folder), Standing(), 0
+        if last:
+            standing, state.step, length = read_standing(*last[1:])
+            check_best(run, state, standing)
+        run_folder.cut_metrics(folder, length)
+        progress.say(f"{folder} goes on after step {state.step:,}")
+        return fit(run, state, standing)
+
+
+def with_changes(recipe, changes):
+    """Return the recipe of a run that goes on; on another device the layers are chosen anew."""
+    moved = changes.get("device", recipe.device) != recipe.device
+    return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
+
+
+def prepare(recipe, ops):
+    """Return the Run, as yet without a folder, and the State before its first step."""
+    dataset = load_data(recipe)
+    config, preprocess = recipe.configure(dataset)
+    if recipe.init_from is None:
+        flat = networks.of(config).init(config, generator(recipe.seed, "init"))
+        if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
+            initial_weights.start_with_waves(flat, config)
+    else:
+        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
+        config, preprocess, flat = initial_weights.start_from(pretrained, config, preprocess,
+                                                              method)
+    return assemble(recipe, dataset, config, preprocess, flat, ops)
+
+
+def go_on(recipe, ops, tensors, facts, path):
+    """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
+    if "standing" not in facts:
+        raise Error(f"{path} was trained without labels; to go on: python -m vitnp.pretrain "
+                    f"--resume {path.parent}")
+    dataset, saved = load_data(recipe), model.from_checkpoint(tensors, facts, path)
+    if saved.class_names != dataset.class_names or (
+            saved.preprocess.shape != dataset.train_images.shape[1:]):
+        raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
+                    "folder that the run was trained on with --data-dir")
+    shapes = networks.of(saved.config).shapes(saved.config)
+    flat = params.allocate(shapes, np.float32, np)
+    run, state = assemble(recipe, dataset, saved.config, saved.preprocess, flat, ops)
+    steps.restore(state, tensors, saved.config, path)
+    return run, state
+
+
+def load_data(recipe):
+    """Return the Dataset that a recipe names."""
+    return data.load(recipe.data, recipe.data_dir, recipe.image_size,
+                     recipe.workers or lanes.cores())
+
+
+def assemble(recipe, dataset, config, preprocess, flat, ops):
+    """Return the Run and the State of weights in a flat buffer on the host."""
+    xp = pick_device(recipe.device)
+    if recipe.tf32:
+        use_tf32(xp)
+    recipe = with_micro_batch(replace(recipe, ops=kernels.choose(recipe.ops, xp)), config, xp)
+    if ops is textbook:                                 # a caller's own layers go before
+        ops = networks.layers_of(config, recipe.ops)
+    shapes = networks.of(config).shapes(config)
+    training, validation = data.split_validation(dataset.train_labels)
+    training = some_of(training, recipe.train_images)
+    state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
+    trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
+                    ops, recipe.threads or lanes.cores())
+    averaged = trained
+    if recipe.ema:
+        averaged = replace(trained, params=params.views(state.average, shapes))
+    return Run(recipe, dataset, training, validation, trained, averaged), state
+
+
+def some_of(training, count):
+    """Return the first `count` of the shuffled training images, all of them for None."""
+    if count is not None and count > len(training):
+        raise Error(f"--train-images is {count:,}, but there are {len(training):,} images to train "
+                    "on")
+    return training[:count]
+
+
+def with_micro_batch(recipe, config, xp):
+    """Return the recipe with the size of its micro-batches, so that the run's folder tells it."""
+    if recipe.micro_batch or xp is not np:
+        return recipe
+    size = lanes.micro_batch_size(config, recipe.batch_size)
+    return replace(recipe, micro_batch=size)
+
+
+def fit(run, state, standing):
+    """Train from the state on to the end of the run; see train."""
+    recipe, dataset, folder = run.recipe, run.dataset, run.folder
+    progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
+                 f"{len(run.training):,} images to train on, {len(run.validation):,} to validate, "
+                 f"{len(dataset.test_labels):,} to test; device {recipe.device}; run {folder}")
+    if state.step == 0:
+        run_folder.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
+        save(run, state, standing)          # finds a disk that is full before an hour is spent
+    shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
+    with contextlib.closing(shown), stop_signals() as wish, np.errstate(over="ignore",
+                                                                        invalid="ignore"):
+        while state.step < recipe.epochs * run.steps and not out_of_patience(run, state, standing):
+            train_epoch(run, state, standing, shown, wish)
+            finish_epoch(run, state, standing, shown)
+            grant(wish, run, state)
+    return finish(run, state, standing)
+
+
+def train_epoch(run, state, standing, shown, wish):
+    """Take the steps that are left of an epoch; a wish to stop is granted after the running one."""
+    recipe, sums, xp = run.recipe, standing.sums, get_xp(state.params)
+    epoch, done = divmod(state.step, run.steps)
+    order = epoch_order(run.training, recipe.seed, epoch)
+    prepare_batch = partial(batch_of, run.dataset, order, recipe, epoch, xp=xp)
+    saved, reported = time.monotonic(), sums.seen
+    with contextlib.closing(ahead(prepare_batch, range(done, run.steps))) as batches:
+        for i in range(done, run.steps):
+            began = time.perf_counter()
+            pictures, targets = next(batches)
+            sums.waiting += time.perf_counter() - began
+            try:
+                losses, hits, norm, rate = steps.train_step(state, run.trained, pictures, targets,
+                                                            recipe, run.steps)
+                sums.loss = sums.loss + losses.sum(dtype=xp.float64)
+                sums.norm = sums.norm + norm.astype(xp.float64)
+                sums.right, sums.seen = sums.right + hits.sum(), sums.seen + len(pictures)
+                if i % READ_EVERY == READ_EVERY - 1 or i == run.steps - 1 or wish.signal:
+                    steps.check_failed(state)
+                    shown.step(sums.seen - reported, float(sums.loss) / sums.seen,
+                               float(sums.right) / sums.seen, rate,
+                               sums.waiting / (sums.seconds + time.perf_counter() - began))
+                    reported = sums.seen
+            except steps.NotFinite:
+                stop_failed(run, state, standing, prepare_batch)
+            except MemoryError as error:
+                # Its frames hold what fills the memory
+                traceback.clear_frames(error.__traceback__)
+                raise steps.too_large(state, run.trained, pictures, targets, recipe) from None
+            sums.seconds += time.perf_counter() - began
+            if i == run.steps - 1:
+                return                          # finish_epoch saves, with the epoch's record
+            if wish.signal or time.monotonic() - saved > SAVE_SECONDS:
+                save(run, state, standing)
+                saved = time.monotonic()
+            grant(wish, run, state)
+
+
+def grant(wish, run, state):
+    """Raise Stopped where a signal came, after all is saved."""
+    if wish.signal:
+        raise Stopped(f"stopped after step {state.step:,}; to go on: python -m vitnp.train "
+                      f"--resume {run.folder}", wish.signal)
+
+
+def stop_failed(run, state, standing, prepare_batch):
+    """Save the state before a step that was not finite, and raise the Error that describes it."""
+    images, targets = prepare_batch(state.step % run.steps)
+    error = steps.failure(state, run.trained, images, targets, run.recipe, run.steps)
+    if not math.isfinite(float(standing.sums.loss)):
+        standing = replace(standing, sums=Sums())       # on a GPU the sums went on meanwhile
+    save(run, state, standing)
+    raise error
+
+
+def finish_epoch(run, state, standing, shown):
+    """Validate where it is time to, write the epoch's record, the best weights and a checkpoint."""
+    recipe, sums = run.recipe, standing.sums
+    epoch = state.step // run.steps
+    record = {"epoch": epoch, "step": state.step,
+              "learning_rate": steps.learning_rate(state.step - 1, recipe, run.steps),
+              "gradient_norm": float(sums.norm) / run.steps,
+              "train_loss": float(sums.loss) / sums.seen,
+              "train_accuracy": float(sums.right) / sums.seen,
+              "seconds": sums.seconds, "images_per_second": sums.seen / sums.seconds,
+              "waiting": sums.waiting / sums.seconds}
+    standing.sums = Sums()
+    if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
+        began = time.perf_counter()
+        score = evaluation.score(run.averaged, run.dataset.train_images,
+                                 run.dataset.train_labels, run.validation)
+        record |= {"validation_loss": score.loss, "validation_accuracy": score.accuracy,
+                   "validation_seconds": time.perf_counter() - began}
+        if score.accuracy >= standing.best_accuracy:    # of two equal ones the later
+            standing.best_accuracy, standing.best_epoch = score.accuracy, epoch
+            save_best(run, state, standing)
+    shown.epoch(record)
+    guard(run, run_folder.append_metrics, run.folder, record)
+    save(run, state, standing)
+
+
+def out_of_patience(run, state, standing):
+    """Tell whether the last `patience` looks at the validation part brought nothing better."""
+    looks = (state.step // run.steps - standing.best_epoch) // run.recipe.evaluate_every
+    return bool(run.recipe.patience and standing.best_epoch and looks >= run.recipe.patience)
+
+
+def finish(run, state, standing):
+    """Test the best weights, draw the run and mark it as finished; see train."""
+    best = replace(model.load(run.folder, "best").to(run.recipe.device), ops=run.trained.ops,
+                   threads=run.trained.threads)
+    logits = evaluation.logits_of(best, run.dataset.test_images)
+    score = evaluation.score_of(logits, run.dataset.test_labels)
+    record = {"test_loss": score.loss, "test_accuracy": score.accuracy,
+              "test_images": int(score.confusion.sum()), "best_epoch": standing.best_epoch}
+    guard(run, run_folder.append_metrics, run.folder, record)
+    guard(run, sheets.draw_run, run.folder, run.recipe, run.dataset, logits)
+    standing.finished = True
+    save(run, state, standing)
+    return run.folder, best, score

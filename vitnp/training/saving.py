@@ -1,0 +1,94 @@
+"""How a run is written down so that it can go on, and read back."""
+
+from dataclasses import dataclass, field, replace
+
+from vitnp.checkpoint import locate, native
+from vitnp.common import progress
+from vitnp.errors import Error
+from vitnp.runs import run_folder
+from vitnp.training import steps
+
+
+@dataclass
+class Sums:
+    """Sums over the images and steps of the running epoch; a GPU's are not waited for."""
+
+    loss: object = 0.0
+    right: object = 0
+    norm: object = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    waiting: float = 0.0        # seconds in which the step had no batch yet
+
+
+@dataclass
+class Standing:
+    """How far a run is, besides its state: what a checkpoint tells in words."""
+
+    sums: Sums = field(default_factory=Sums)
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    finished: bool = False
+
+
+def save(run, state, standing):
+    """Write the run's checkpoint: weights, moments, average, step and standing."""
+    sums = {name: float(number) for name, number in vars(standing.sums).items()}
+    facts = run.trained.facts() | {"step": state.step, "standing": vars(standing) | {"sums": sums},
+                                   "metrics_length": run_folder.metrics_length(run.folder)}
+    tensors = steps.checkpoint_tensors(state, run.trained.config)
+    guard(run, run_folder.save_checkpoint, run.folder, tensors, facts)
+
+
+def save_best(run, state, standing):
+    """Write the weights that did best on the validation part, without moments."""
+    tensors = steps.checkpoint_tensors(state, run.trained.config)
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("moment")}
+    facts = run.trained.facts() | {"step": state.step, "epoch": standing.best_epoch,
+                                   "validation_accuracy": standing.best_accuracy}
+    guard(run, native.save, run.folder / locate.BEST, kept, facts)
+
+
+def guard(run, write, *arguments):
+    """Call write(*arguments); where it raises Error, say how the run can go on."""
+    try:
+        write(*arguments)
+    except Error as error:
+        raise Error(f"{error}; the last checkpoint is whole: mend that, then python -m vitnp.train "
+                    f"--resume {run.folder}") from None
+
+
+def read_standing(facts, path):
+    """Return Standing, step and length of the metrics from a checkpoint's facts, or raise Error."""
+    try:
+        found = dict(facts["standing"])
+        sums = Sums(**found["sums"])
+        standing = Standing(**found | {"sums": replace(sums, seen=int(sums.seen))})
+        return standing, facts["step"], facts["metrics_length"]
+    except (KeyError, TypeError):
+        raise Error(f"{path} is no checkpoint that a run can go on from") from None
+
+
+def check_best(run, state, standing):
+    """Let the present weights take the place of a best checkpoint that is damaged, and say so."""
+    if standing.best_epoch == 0:
+        return
+    try:
+        native.load(run.folder / locate.BEST)
+    except Error as error:
+        progress.say(f"{error}; the present weights take its place, until better ones come")
+        standing.best_accuracy, standing.best_epoch = -1.0, state.step // run.steps
+        save_best(run, state, standing)
+
+
+def result_of(folder):
+    """Return the record of the test in the metrics of a run, or None where it is not finished.
+
+    The checkpoint, which may be large, is read only where the metrics end with a test.
+    """
+    if b'"test_loss"' not in run_folder.last_line(folder):
+        return None
+    last = run_folder.last_checkpoint(folder)
+    if last and read_standing(*last[1:])[0].finished:
+        return run_folder.read_metrics(folder)[-1]
+    return None
