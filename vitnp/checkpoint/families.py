@@ -14,33 +14,33 @@ SHARD = re.compile(r"-\d+-of-(\d+)\.safetensors$")
 # What a tensor's name or transformers' model_type tells, and what the network has that a plain ViT
 # has not; the first that fits is said
 FAMILIES = (
-    (r"conv_proj\.|encoder\.layers\.encoder_layer_0\.", (), "a Vision Transformer with "
+    (r"conv_proj\.|encoder\.layers\.encoder_layer_0\.", (), ("a Vision Transformer with "
      "torchvision's names, which are not read; the same weights are in timm, as "
-     "vit_base_patch16_224.tv_in1k, or can be renamed"),
+     "vit_base_patch16_224.tv_in1k, or can be renamed")),
     (r"distillation_token|dist_token|distillation_classifier|head_dist\.", ("deit",),
-     "a DeiT with a distillation token, one token more than a plain ViT has; without it are timm's "
-     "deit_tiny_patch16_224, deit_small_patch16_224 and deit_base_patch16_224"),
+     ("a DeiT with a distillation token, one token more than a plain ViT has; without it are "
+     "timm's deit_tiny_patch16_224, deit_small_patch16_224 and deit_base_patch16_224")),
     (r"register_tokens|reg_token", ("dinov2_with_registers", "dinov3_vit"),
-     "a Vision Transformer with registers, tokens beside the class token that a plain ViT has not; "
-     "DINOv2 without registers is read, such as facebook/dinov2-small"),
+     ("a Vision Transformer with registers, tokens beside the class token that a plain ViT has "
+     "not; DINOv2 without registers is read, such as facebook/dinov2-small")),
     (r"head\.probe|attn_pool\.|logit_bias", ("siglip", "siglip_vision_model", "siglip2"),
      "a SigLIP, whose tokens are pooled by an attention layer of its own"),
     (r"text_model\.|logit_scale|visual\.|vision_model\.|pre_layrnorm|norm_pre\.|ln_pre\.",
      ("clip", "clip_vision_model", "chinese_clip", "altclip"),
      "a CLIP, which has one LayerNorm more before its blocks, and another GELU"),
     (r"decoder_blocks|decoder_embed|decoder\.decoder_|decoder_pred", ("vit_mae",),
-     "a masked autoencoder (MAE) with its decoder; its encoder alone is a plain ViT, which "
+     ("a masked autoencoder (MAE) with its decoder; its encoder alone is a plain ViT, which "
      "ViTModel.from_pretrained(…).save_pretrained(…) writes, and timm has as "
-     "vit_base_patch16_224.mae"),
+     "vit_base_patch16_224.mae")),
     (r"layers\.\d+\.(blocks|downsample)\.|swin\.", ("swin", "swinv2", "maskformer-swin"),
      "a Swin Transformer, which attends within windows that move"),
     (r"relative_position_bias|lambda_1|gamma_1|q_bias", ("beit", "data2vec-vision"),
      "a BEiT, whose attention has relative positions"),
-    (r"mlp\.weights_in|mlp\.w12|fc1_g\.|mlp\.w3\.", (), "a Vision Transformer with a gated MLP "
-     "(SwiGLU), as the largest DINOv2 has"),
-    (r"dinov2\..*|classifier_dinov2", ("dinov2-classifier",), "a DINOv2 with a classifier on class "
-     "token and mean of the patches, which no head of ours is; its backbone alone is read, "
-     "which Dinov2Model.from_pretrained(…).save_pretrained(…) writes"),
+    (r"mlp\.weights_in|mlp\.w12|fc1_g\.|mlp\.w3\.", (), ("a Vision Transformer with a gated MLP "
+     "(SwiGLU), as the largest DINOv2 has")),
+    (r"dinov2\..*|classifier_dinov2", ("dinov2-classifier",), ("a DINOv2 with a classifier on "
+     "class token and mean of the patches, which no head of ours is; its backbone alone is read, "
+     "which Dinov2Model.from_pretrained(…).save_pretrained(…) writes")),
     (r"q_norm\.|k_norm\.", (), "a Vision Transformer that normalises queries and keys"),
     (r"rope|rotary", ("eva",), "a Vision Transformer with rotary positions"),
 )
