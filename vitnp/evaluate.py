@@ -73,7 +73,8 @@ def order_of(trained, dataset, checkpoint):
         raise Error(f"{checkpoint} has classes that do not exclude each other, but an accuracy is "
                     "of one class a picture; try its features with --few-shot")
     # Arrays without names have numbers in their place
-    unnamed = dataset.name == "arrays" and names == tuple(map(str, range(len(names))))
+    unnamed = (dataset.name == "arrays" and names != trained.class_names
+               and names == tuple(map(str, range(len(names)))))
     differ = f"{checkpoint} has {classes or 'no'} classes, but {dataset.name} has {len(names)}"
     cure = ("fine-tune it with python -m vitnp.train --init-from, or try its features with "
             "--few-shot")

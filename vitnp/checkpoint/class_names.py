@@ -104,8 +104,8 @@ def find_all(names, tables):
     found = []
     for name in names:
         keys = (name, name, plain(name), plain(name), plain(name))
-        ways = (table[key] for key, table in zip(keys, tables, strict=True) if key in table)
-        found.append(set(next(ways, ())))
+        hits = (table[key] for key, table in zip(keys, tables, strict=True) if key in table)
+        found.append(set(next(hits, ())))
     taken = None
     while taken != (taken := {k for classes in found if len(classes) == 1 for k in classes}):
         found = [classes - taken or classes if len(classes) > 1 else classes for classes in found]
@@ -124,10 +124,19 @@ def tables_of(model):
             own.append([model.class_names[k], *(model.class_descriptions or ())[k:k + 1]])
         else:
             own.append([] if imagenet[k] else [str(k)])
-    ways = [own, imagenet, *([list(map(plain, each)) for each in said] for said in (own, imagenet))]
-    ways.append([[plain(part) for name in (*mine, *more) for part in name.split(",")]
-                 for mine, more in zip(own, imagenet, strict=True)])
-    return [table(way) for way in ways]
+    return ways(own, imagenet)
+
+
+def ways(own, imagenet):
+    """Return the tables of lists of names, one list a class; see tables_of."""
+    parts = [[plain(part) for name in (*mine, *more) for part in name.split(",")]
+             for mine, more in zip(own, imagenet, strict=True)]
+    return list(map(table, (own, imagenet, plains(own), plains(imagenet), parts)))
+
+
+def plains(said):
+    """Return lists of names as lists of plain ones."""
+    return [list(map(plain, each)) for each in said]
 
 
 def table(said):
@@ -147,9 +156,9 @@ def imagenet_of(model):
     keys = imagenet_keys()
     if names is None:
         return keys
-    whole = table(keys)
-    parts = table([[plain(part) for name in each for part in name.split(",")] for each in keys])
-    found = [whole.get(name) or parts.get(plain(name.split(",")[0]), set()) for name in names]
+    found = find_all(names, ways(keys, [()] * IMAGENET))
+    if not all(found):
+        found = find_all([name.split(",")[0] for name in names], ways(keys, [()] * IMAGENET))
     # Of several classes of ImageNet's, it is the one with the same number
     return [keys[k if k in numbers else min(numbers)] if k in numbers or len(numbers) == 1 else ()
             for k, numbers in enumerate(found)]
