@@ -7,11 +7,11 @@ import numpy as np
 
 from vitnp.common.randomness import generator
 from vitnp.data.dataset import Dataset, check_class_names
+from vitnp.data.picture import SUFFIXES
 from vitnp.data.pictures import Decoders, Pictures
 from vitnp.data.preprocess import is_size, whole
 from vitnp.errors import Error
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_SEED = 0  # fixed once, before any score was known
 
 
