@@ -46,7 +46,7 @@ POOLING = {"token": {"global_pool": "token"}, "avg": {"global_pool": "avg"},
            "gap": {"global_pool": "avg", "class_token": False, "fc_norm": False}}
 # Settings of the network that must be timm's own where they are given ...
 READ = {"qkv_bias": (True, False), "qk_norm": (False,), "scale_attn_norm": (False,),
-        "scale_mlp_norm": (False,), "proj_bias": (True,), "pos_embed": ("learn",),
+        "scale_mlp_norm": (False,), "proj_bias": (True,), "pos_embed": ("learn", "none", ""),
         "reg_tokens": (0,), "pre_norm": (False,), "final_norm": (True,),
         "pool_include_prefix": (False,), "embed_norm_layer": (None,), "norm_layer": (None,),
         "act_layer": tuple(GELU)}
@@ -153,6 +153,8 @@ def rewritten(source, arguments, size):
     if not any(name.endswith(".attn.qkv.bias") for name in source.shapes):     # qkv_bias=False
         source = rewriting.with_zeros(source, {f"{name.removesuffix('weight')}bias": shape[:1]
                                                for name, shape in qkv.items()})
+    if arguments.get("pos_embed", "learn") != "learn" and size is not None:
+        source = with_no_positions(source, settings.pair(source.path, size))
     if {"cls_token", "pos_embed"} <= source.shapes.keys() and (
             arguments.get("no_embed_class") or has_no_class_position(source, size)):
         source = rewriting.with_class_position(source, "pos_embed")
@@ -163,6 +165,13 @@ def rewritten(source, arguments, size):
                 scales |= {f"{name.removesuffix(scale)}{layer}.{part}": name
                            for part in ("weight", "bias")}
     return rewriting.scaled(source, scales)
+
+
+def with_no_positions(source, size):
+    """Return a Source with positions of zeros, for images of that size."""
+    width, _, _, patch = source.shapes.get("patch_embed.proj.weight", (0, 0, 0, 1))
+    tokens = (size[0] // patch) * (size[1] // patch) + ("cls_token" in source.shapes)
+    return rewriting.with_zeros(source, {"pos_embed": (1, tokens, width)})
 
 
 def has_no_class_position(source, size):
