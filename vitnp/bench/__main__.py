@@ -1,4 +1,4 @@
-"""Measure how fast this library trains or predicts, alone or beside PyTorch or JAX.
+"""Measure the speed of training or prediction, also beside PyTorch or JAX.
 
     python -m vitnp.bench --case cifar-ti --mode train [--vs torch|torch-compile|jax] …
 
