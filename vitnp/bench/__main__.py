@@ -1,4 +1,4 @@
-"""Measure the speed of training or prediction, also beside PyTorch or JAX.
+"""Measure training and prediction speed, alone or beside PyTorch or JAX.
 
     python -m vitnp.bench --case cifar-ti --mode train [--vs torch|torch-compile|jax] …
 

@@ -1,4 +1,4 @@
-"""Download a data set from where it is published, check it and unpack it.
+"""Download a data set from where it is published, and check it.
 
     python -m vitnp.data list
     python -m vitnp.data fetch NAME [--data-dir DIR]
