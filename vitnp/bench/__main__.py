@@ -1,4 +1,4 @@
-"""Measure the speed of training and prediction, and of other engines.
+"""Measure training and prediction speed, alone or beside PyTorch.
 
     python -m vitnp.bench --case cifar-ti --mode train [--vs torch|torch-compile|jax] …
 
