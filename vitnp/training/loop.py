@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import math
+import os
 import time
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from vitnp.config import ViTConfig
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, batch_of, epoch_order
 from vitnp.errors import Error
-from vitnp.layers import textbook
+from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
@@ -52,7 +54,8 @@ class Run:
         return math.ceil(len(self.training) / self.recipe.batch_size)
 
 
-def train(recipe, out=None, ops=textbook):
+def train(recipe: Recipe, out: str | os.PathLike[str] | None = None,
+          ops: Ops = textbook) -> tuple[Path, Model, evaluation.Score]:
     """Train as the recipe says and return (run folder, Model, test Score).
 
     Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
@@ -66,7 +69,8 @@ def train(recipe, out=None, ops=textbook):
         return fit(replace(run, folder=folder), state, Standing())
 
 
-def resume(folder, changes=None, ops=textbook):
+def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None,
+           ops: Ops = textbook) -> tuple[Path, Model, evaluation.Score]:
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
     changes: fields of the recipe that have no influence on the result, such as threads. Raises
