@@ -1,4 +1,4 @@
-"""List the commands, or run one: `vitnp train …` is `python -m vitnp.train …`."""
+"""List the commands, or run one: `vitnp train …`."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""What a Vision Transformer is made of: its sizes, checked, and the sizes that have a name."""
+"""What a Vision Transformer is made of: its sizes, checked and named."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A trained network in one object: configuration, parameters and preprocessing."""
+"""A trained network in one object: configuration, weights, preprocessing."""
 
 import dataclasses
 import os
