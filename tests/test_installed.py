@@ -87,5 +87,6 @@ def test_the_wheel_alone_trains_the_digits(clone, tmp_path):
     assert held >= {*names, "README.md", "LICENSE", "setup.cfg", "pyproject.toml"}
     venv.create(tmp_path / "bare", with_pip=True)
     call(tmp_path, tmp_path / "bare/bin/pip", "install", "-q", wheel)
+    (tmp_path / "vitnp").mkdir()
     train_the_digits(tmp_path, tmp_path / "bare/bin/vitnp")
     assert call(tmp_path, tmp_path / "bare/bin/python", "-c", USE).startswith("load ")
