@@ -1,4 +1,4 @@
-"""Draw what a network is trained on, how several runs went, and what a network has learned.
+"""Draw a batch, the curves of runs, or what a network has learned.
 
     python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
     python -m vitnp.visualize compare RUN RUN …
