@@ -16,7 +16,6 @@ from vitnp.training import loop
 def load_and_predict(path: Path, pictures: list[str], array: np.ndarray) -> None:
     model = vitnp.load(path, which="best", heads=3, image_size=(32, 48))
     assert_type(model, vitnp.Model)
-    assert score is not None                    # only without labels
     assert_type(vitnp.load("model.npz", image_size=224), vitnp.Model)
     assert_type(model.config, vitnp.ViTConfig | ResNetConfig)
     assert_type(model.preprocess, Preprocess)
