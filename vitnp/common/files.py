@@ -1,8 +1,10 @@
 """Files that are either the old ones or the new ones, whatever happens in between."""
 
 import contextlib
+import gzip
 import json
 import os
+import zlib
 from pathlib import Path
 
 from vitnp.errors import Error
@@ -37,6 +39,22 @@ def write_json(path, content):
     """Write a dict as a JSON file. Raises Error where that fails."""
     with replacing(path) as aside:
         aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def write_packed_json(path, content):
+    """Write a dict as JSON, packed with gzip. Raises Error where that fails."""
+    with replacing(path) as aside:
+        # No time in its header, so that equal contents are equal files
+        aside.write_bytes(gzip.compress(json.dumps(content).encode(), mtime=0))
+
+
+def read_packed_json(path, cure):
+    """Return the content of a packed JSON file; an Error ends with the cure."""
+    try:
+        return json.loads(gzip.decompress(Path(path).read_bytes()))
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or "it is no whole file of packed JSON"
+        raise Error(f"{path} is damaged: {reason}; {cure}") from None
 
 
 @contextlib.contextmanager

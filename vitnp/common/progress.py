@@ -1,6 +1,10 @@
 """What a person sees while a run trains: a bar on a terminal, else a line an epoch, on stderr."""
 
 import sys
+import threading
+import time
+
+EVERY = 30.0        # seconds between two lines of a long phase
 
 
 def say(message):
@@ -74,3 +78,61 @@ class Bar(Lines):
 def choose(epochs, images, epochs_done=0):
     """Return a Bar where stderr is a terminal, else Lines."""
     return Bar(epochs, images, epochs_done) if sys.stderr.isatty() else Lines(epochs)
+
+
+def duration(seconds):
+    """Return a number of seconds in words, such as "4 minutes"."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} second{'s' if seconds >= 1.5 else ''}"
+
+
+class Phase:
+    """A long piece of work that shows that it goes on: a bar on a terminal, else lines.
+
+    The lines come every EVERY seconds, whether or not anything was done meanwhile. A context
+    manager; `done` of the `total` units were there before.
+    """
+
+    def __init__(self, name, unit, total, done=0):
+        self.name, self.unit, self.total, self.done = name, unit, total, done
+        self._first, self._began, self._ended = done, time.monotonic(), threading.Event()
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, desc=name, unit=f" {unit}",
+                             dynamic_ncols=True, leave=False)
+        else:
+            threading.Thread(target=self._talk, name="progress", daemon=True).start()
+
+    def update(self, count):
+        """Note that so many more units are done."""
+        self.done += count
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def line(self):
+        """Return where the work stands, with the time that is left at the present pace."""
+        left = ""
+        if self.done > self._first:
+            seconds = (time.monotonic() - self._began) / (self.done - self._first)
+            left = f", about {duration(seconds * (self.total - self.done))} left"
+        return f"{self.name}: {self.done:,} of {self.total:,} {self.unit}{left}"
+
+    def _talk(self):
+        while not self._ended.wait(EVERY):
+            say(self.line())
+
+    def close(self):
+        """End the bar or the lines."""
+        self._ended.set()
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from vitnp.data import arrays, cifar, digits, folder, idx
+from vitnp.data import arrays, cifar, digits, folder, idx, pack
 from vitnp.data.dataset import Dataset, split_validation
 from vitnp.data.resized import with_side
 from vitnp.data.sources import default_dir
@@ -14,12 +14,12 @@ NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder", "n
 IMAGE_SIZE = 224        # of a folder's pictures, where nothing else is asked for
 
 
-def load(name, data_dir=None, image_size=None, workers=1):
+def load(name, data_dir=None, image_size=None, workers=1, kept=None, evaluating=False):
     """Return the Dataset called `name`, one of NAMES, from the package or the folder data_dir.
 
     data_dir: by default where `python -m vitnp.data fetch` puts the set; image_size: the side to
     which images are resized, by default 224 for a folder's and their own for all others; workers:
-    the processes that decode a folder's pictures.
+    the processes that decode a folder's pictures; kept, evaluating: see folder.load.
     Raises Error for an unknown name, a data_dir that is missing or not wanted, and damaged files.
     """
     if name not in NAMES:
@@ -27,7 +27,9 @@ def load(name, data_dir=None, image_size=None, workers=1):
     if name == "folder":
         if data_dir is None:
             raise Error("--data folder needs --data-dir, the place of the pictures")
-        return folder.load(data_dir, image_size or IMAGE_SIZE, workers)
+        if image_size is None:
+            image_size = pack.side_of(data_dir) if pack.is_pack(data_dir) else IMAGE_SIZE
+        return folder.load(data_dir, image_size, workers, kept, evaluating)
     found = load_arrays(name, data_dir)
     if image_size is None:
         return found

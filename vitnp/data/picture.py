@@ -12,10 +12,11 @@ from vitnp.errors import Error
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
 
-def read(path, height, width, channels=3, resample="bilinear"):
+def read(path, height, width, channels=3, resample="bilinear", draft=False):
     """Return the picture in a file as uint8 (height, width, channels), resized to that size.
 
-    channels: 3 (RGB) or 1 (grey); resample: nearest, bilinear or bicubic. The picture is turned
+    channels: 3 (RGB) or 1 (grey); resample: nearest, bilinear or bicubic; draft: let a JPEG be made
+    smaller while it is decoded, to no less than twice the size. The picture is turned
     as its EXIF orientation says; of an animation it is the first one; transparency is dropped;
     16 bits become 8. Raises Error, naming the file, for what is damaged, of none of FORMATS, or
     announces more pixels than Pillow takes for safe (about 89 million).
@@ -30,6 +31,8 @@ def read(path, height, width, channels=3, resample="bilinear"):
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as file:
+                if draft:
+                    file.draft(None, (2 * max(width, height),) * 2)
                 picture = eight_bits(upright(file)).convert("L" if channels == 1 else "RGB")
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling[resample.upper()])
