@@ -43,6 +43,7 @@ def main(arguments):
     parser.add_argument("--few-shot", metavar="N,…", help="images of each class to fit a linear "
                         "model to")
     parser.add_argument("--out", metavar="DIR", help="folder for the pictures (default: the run's)")
+    parser.told_elsewhere = ("few_shot",)
     options = parser.parse_args(arguments)
     if options.part not in PARTS:
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")

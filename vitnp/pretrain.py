@@ -14,13 +14,14 @@ import argparse
 
 from vitnp.common import command
 from vitnp.errors import Error
-from vitnp.runs import recipe
+from vitnp.runs import choices, recipe
 
 # What needs labels, or a network to start from
 WITHOUT = ("init_from", "heads", "tune", "layer_decay", "stem", "mixup", "cutmix",
            "label_smoothing", "evaluate_every", "patience", "ops", "tf32")
 DEFAULTS = {"label_smoothing": 0.0, "rotate": 0.0, "rescale": 0.0, "learning_rate": 1e-3,
             "epochs": 20, "warmup_epochs": 1, "ops": "textbook"}
+SIZES = ("image_size", "model", "batch_size", "crop_padding", "resized_crop", "flip", "scale")
 
 
 def main(arguments):
@@ -41,7 +42,9 @@ def main(arguments):
     from vitnp.runs import run_folder
     from vitnp.training import pretraining
 
-    wanted = None if folder else recipe.from_options(options, DEFAULTS)
+    wanted = None if folder else recipe.from_options(options, defaults(options))
+    if wanted:
+        recipe.check_effect(wanted, given)
     lanes.prepare_process()
     folder = pretraining.resume(folder) if folder else pretraining.pretrain(wanted, options["out"])
     last = run_folder.read_metrics(folder)[-1]
@@ -49,6 +52,14 @@ def main(arguments):
           f"the right colour, loss {last['validation_loss']:.4f}")
     print(folder)
     return 0
+
+
+def defaults(options):
+    """Return the fields of Recipe that options go before; for a folder, sizes that fit it."""
+    if options["data"] != "folder":
+        return DEFAULTS
+    chosen = choices.defaults(None, options | {"init_from": None, "stem": None})
+    return DEFAULTS | {name: chosen[name] for name in SIZES if name in chosen}
 
 
 if __name__ == "__main__":

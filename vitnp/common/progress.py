@@ -1,5 +1,6 @@
 """What a person sees while a run trains: a bar on a terminal, else a line an epoch, on stderr."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -8,8 +9,9 @@ EVERY = 30.0        # seconds between two lines of a long phase
 
 
 def say(message):
-    """Print a message to stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message to stderr; where nobody reads it any more, what it is about goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def epoch_line(record, epochs):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp.common.files import read_packed_json, refusing, write_packed_json
+from vitnp.common.files import locked, read_packed_json, refusing, write_packed_json
 from vitnp.common.progress import Phase
 from vitnp.data import fingerprint, parts, scan
 from vitnp.data.pictures import CHANNELS, Decoders
@@ -165,8 +165,11 @@ def write(data_dir, out, side, workers):
         if out.exists() and not is_pack(out) and any(out.iterdir()):
             raise Error(f"the folder {out} is not empty; name another one")
         out.mkdir(parents=True, exist_ok=True)
-        done = begin(out, index, rows)
-        crc = append(out, rows[done:], len(rows), side, workers)
+        (out / f"{PIXELS}.part").touch()
+        with locked(out / f"{PIXELS}.part", f"another process is packing to {out}; wait for it, or "
+                    "stop it first"):
+            done = begin(out, index, rows)
+            crc = append(out, rows[done:], len(rows), side, workers)
         for name in (PIXELS, CRCS):
             os.replace(out / f"{name}.part", out / name)
         write_packed_json(out / INDEX, index | {"crc": crc})

@@ -88,6 +88,14 @@ class Recipe:
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
     def __post_init__(self):
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type in (str, str | None):
+                self._check(item.name, (isinstance(value, str) and "\0" not in value)
+                            or (value is None and item.type != str), "text")
+        for name in ("dropout", "stochastic_depth"):
+            value = getattr(self, name)
+            self._check(name, isinstance(value, int | float) and value is not True, "a number")
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
@@ -204,6 +212,21 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def check_effect(recipe, given):
+    """Raise Error where an option that was given can have no effect, with the others as they are.
+
+    given: names of fields.
+    """
+    learned = recipe.positions == "learned" and not recipe.model.startswith("resnet")
+    needs = {"heads": (recipe.init_from, "without --init-from"),
+             "magnitude": (recipe.randaugment, "without --randaugment"),
+             "position_start": (learned, "where no positions are learned"),
+             "layer_decay": (recipe.tune == "all", "with --tune head"),
+             "workers": (recipe.data == "folder", "with other data than folder")}
+    for name, (has_effect, where) in needs.items():
+        recipe._check(name, has_effect or name not in given, f"left out {where}: it has no effect")
 
 
 def names_of_options(names):

@@ -1,6 +1,5 @@
 """The folder of a run: what lies in it, and how it is made, written and read."""
 
-import contextlib
 import errno
 import itertools
 import json
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from vitnp.checkpoint import native
 from vitnp.checkpoint.locate import CHECKPOINT, PREVIOUS
-from vitnp.common.files import refusing, sync, write_json
+from vitnp.common import files
+from vitnp.common.files import refusing, replacing, sync, write_json
 from vitnp.common.progress import say
 from vitnp.errors import Error
 from vitnp.runs.recipe import Recipe
@@ -115,7 +115,7 @@ def installed_version():
 
 
 def append_metrics(folder, record):
-    """Add one line to metrics.jsonl, in one write, or leave the file as it was."""
+    """Add one line to metrics.jsonl, in one write, and sync it; or leave the file as it was."""
     path = Path(folder) / METRICS
     line = (json.dumps(record) + "\n").encode()
     try:
@@ -123,6 +123,8 @@ def append_metrics(folder, record):
             length = file.seek(0, os.SEEK_END)
             try:
                 if file.write(line) == len(line):
+                    # The checkpoint that counts this line must not be on the disk before it
+                    os.fsync(file.fileno())
                     return
                 reason = "the disk is full"
             except OSError as error:
@@ -140,14 +142,30 @@ def metrics_length(folder):
 
 
 def cut_metrics(folder, length):
-    """Cut metrics.jsonl to the length that it had when the checkpoint was written."""
+    """Cut metrics.jsonl to the length that it had when the checkpoint was written.
+
+    Lines that a crash has damaged are taken out, with a word, and so are those that it has cut.
+    """
     path = Path(folder) / METRICS
     found = metrics_length(folder)
-    if found < length:
-        say(f"{path} has lost {length - found} bytes since the checkpoint; the run goes on with "
-            "what is left")
-    elif found > length:
-        os.truncate(path, length)
+    if not found and not length:
+        return
+    data = path.read_bytes()[:length] if found else b""
+    whole = b"".join(line for line in data.splitlines(keepends=True) if is_record(line))
+    lost = length - len(whole)
+    if lost:
+        say(f"{path} has lost {lost} bytes since the checkpoint; the run goes on with what is left")
+    if found != len(whole):
+        with replacing(path) as aside:
+            aside.write_bytes(whole)
+
+
+def is_record(line):
+    """Tell whether a line of metrics.jsonl is whole."""
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def last_line(folder):
@@ -211,24 +229,10 @@ def is_young(folder):
     return not path.exists() or path.read_bytes().count(b"\n") <= 1
 
 
-@contextlib.contextmanager
 def locked(folder):
-    """Keep other processes from training in this folder; Error where one is at it.
-
-    The lock is the system's and ends with the process, however it ends.
-    """
-    try:
-        import fcntl
-    except ImportError:         # not on Windows
-        yield
-        return
-    with open(Path(folder) / CONFIG) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Error(f"another process is training in {folder}; wait for it, "
-                        "or stop it first") from None
-        yield
+    """Keep other processes from training in this folder; Error where one is at it."""
+    return files.locked(Path(folder) / CONFIG, f"another process is training in {folder}; wait for "
+                        "it, or stop it first")
 
 
 def remove_litter(folder):

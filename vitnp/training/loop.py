@@ -140,7 +140,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops):
     if ops is textbook:                                 # a caller's own layers go before
         ops = networks.layers_of(config, recipe.ops)
     shapes = networks.of(config).shapes(config)
-    training, validation = data.split_validation(dataset.train_labels)
+    training, validation = dataset.parts()
     training = some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
