@@ -10,7 +10,9 @@ from vitnp.errors import Error
 
 __all__ = ["NAMES", "Dataset", "load", "split_validation"]
 
-NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder", "npz")
+# Folders of pictures: your own, and the published ones
+FOLDERS = ("folder", "oxford-pets", "flowers-102")
+NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", *FOLDERS, "npz")
 IMAGE_SIZE = 224        # of a folder's pictures, where nothing else is asked for
 
 
@@ -24,17 +26,34 @@ def load(name, data_dir=None, image_size=None, workers=1, kept=None, evaluating=
     """
     if name not in NAMES:
         raise Error(f"there is no data set {name!r}; possible are {', '.join(NAMES)}")
-    if name == "folder":
-        if data_dir is None:
-            raise Error("--data folder needs --data-dir, the place of the pictures")
+    if name in FOLDERS:
+        data_dir = folder_of(name, data_dir)
         if image_size is None:
             image_size = pack.side_of(data_dir) if pack.is_pack(data_dir) else IMAGE_SIZE
-        return folder.load(data_dir, image_size, workers, kept, evaluating)
+        return replace(folder.load(data_dir, image_size, workers, kept, evaluating), name=name)
     found = load_arrays(name, data_dir)
     if image_size is None:
         return found
     return replace(found, train_images=with_side(found.train_images, image_size),
                    test_images=with_side(found.test_images, image_size))
+
+
+def folder_of(name, data_dir):
+    """Return the place of the pictures of a name in FOLDERS, or raise Error where there is none."""
+    if data_dir is not None:
+        return data_dir
+    if name == "folder":
+        raise Error("--data folder needs --data-dir, the place of the pictures")
+    return fetched(name)
+
+
+def fetched(name):
+    """Return where a data set was fetched to, or raise Error where it was not."""
+    data_dir = default_dir(name)
+    if not data_dir.is_dir():
+        raise Error(f"{name} is not in {data_dir}; fetch it with python -m vitnp.data fetch "
+                    f"{name}, or name the folder that holds its files with --data-dir")
+    return data_dir
 
 
 def load_arrays(name, data_dir):
@@ -48,9 +67,5 @@ def load_arrays(name, data_dir):
         if data_dir is None:
             raise Error("--data npz needs --data-dir, the place of the arrays")
         return arrays.load(data_dir)
-    if data_dir is None:
-        data_dir = default_dir(name)
-        if not data_dir.is_dir():
-            raise Error(f"{name} is not in {data_dir}; fetch it with python -m vitnp.data fetch "
-                        f"{name}, or name the folder that holds its files with --data-dir")
+    data_dir = data_dir or fetched(name)
     return cifar.load(name, data_dir) if name.startswith("cifar") else idx.load(name, data_dir)

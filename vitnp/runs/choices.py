@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from vitnp.common.progress import say
-from vitnp.data import check, pack, scan
+from vitnp.data import FOLDERS, check, folder_of, pack, scan
 from vitnp.data.parts import divide
 from vitnp.errors import Error
 from vitnp.runs import presets
@@ -26,15 +26,15 @@ def defaults(name, options):
     those of the preset finetune.
     """
     preset = presets.find(name)
-    if name not in (None, "folder") or (options["data"] or preset.get("data")) != "folder":
+    kind = options["data"] or preset.get("data")
+    if name not in (None, "folder") or kind not in FOLDERS:
         return preset
-    if options["data_dir"] is None:
-        raise Error("--data folder needs --data-dir, the place of the pictures")
+    data_dir = folder_of(kind, options["data_dir"])
     if options["init_from"] is not None:
-        chosen = {"data": "folder"} | presets.find("finetune")
+        chosen = presets.find("finetune")
         name = "finetune"
     else:
-        chosen = for_folder(options["data_dir"], options["image_size"], options["model"],
+        chosen = for_folder(data_dir, options["image_size"], options["model"],
                             options["stem"])
     words = " ".join(f"--{field.replace('_', '-')} {value:g}" if isinstance(value, float) else
                      f"--{field.replace('_', '-')} {value}" for field, value in chosen.items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitnp.config import ViTConfig, is_number
+from vitnp.data import FOLDERS, NAMES
 from vitnp.data.dataset import statistics
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
@@ -34,7 +35,7 @@ class Recipe:
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16; or a "
                         "residual network, resnet-8, -12, -16 or -20")
-    data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
+    data: str = option("digits", ", ".join(NAMES))
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
                                     "folder's pictures, and their own for all others")
@@ -159,7 +160,8 @@ class Recipe:
                 stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
-            mean, std = statistics(dataset.train_images, dataset.train_labels)
+            mean, std = statistics(dataset.train_images, dataset.train_labels,
+                                   dataset.parts()[0])
         return config, Preprocess((height, width), mean, std)
 
     def _stem(self):
@@ -224,7 +226,7 @@ def check_effect(recipe, given):
              "magnitude": (recipe.randaugment, "without --randaugment"),
              "position_start": (learned, "where no positions are learned"),
              "layer_decay": (recipe.tune == "all", "with --tune head"),
-             "workers": (recipe.data == "folder", "with other data than folder")}
+             "workers": (recipe.data in FOLDERS, "with data that are no picture files")}
     for name, (has_effect, where) in needs.items():
         recipe._check(name, has_effect or name not in given, f"left out {where}: it has no effect")
 
