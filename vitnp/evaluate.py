@@ -85,13 +85,12 @@ def data_of(options, trained):
             raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
                         f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
         recipe = run_folder.read_recipe(options.checkpoint)
-        return data.load(recipe.data, options.data_dir or recipe.data_dir, recipe.image_size,
-                         lanes.cores()), recipe.title
-    height, width = trained.preprocess.size
-    if height != width:
-        raise Error(f"{options.checkpoint} takes images of {height} x {width}, but data sets are "
-                    "resized to squares; leave out --data, or call vitnp.load(…).logits(images)")
-    dataset = data.load(options.data, options.data_dir, height, lanes.cores())
+        name, data_dir = recipe.data, options.data_dir or recipe.data_dir
+    else:
+        name, data_dir = options.data, options.data_dir
+    dataset = data.load(name, data_dir, trained.preprocess.size, lanes.cores(), trained.preprocess)
+    if options.data is None:
+        return dataset, recipe.title
     return dataset, f"{checkpoint_options.title_of(options.checkpoint)}, {dataset.name}"
 
 

@@ -99,13 +99,17 @@ def draw_batch(options):
     from vitnp.analysis.drawing import sheets
     from vitnp.data.batches import batch_of, epoch_order
     from vitnp.parallel import lanes
+    from vitnp.training import initial_weights
 
     command.check_counts(argparse.Namespace(**options), "epoch", "step")
     wanted = recipe.from_options(options, choices.defaults(options["preset"], options))
     if options["epoch"] > wanted.epochs:
         raise Error(f"--epoch is {options['epoch']}, but the run has {wanted.epochs} epochs")
+    way = None
+    if wanted.init_from:
+        way = initial_weights.load(wanted.init_from, wanted.heads)[0].preprocess
     dataset = data.load(wanted.data, wanted.data_dir, wanted.image_size,
-                        wanted.workers or lanes.cores())
+                        wanted.workers or lanes.cores(), way)
     wanted.configure(dataset)
     chosen, _ = dataset.parts()
     last = math.ceil(len(chosen) / wanted.batch_size)

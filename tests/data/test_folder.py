@@ -164,7 +164,7 @@ def test_the_split_of_a_class_does_not_depend_on_the_others():
 
 
 def test_a_set_without_test_folder_is_loaded_with_the_old_split_for_an_old_run(tmp_path):
-    data = folder.load(write_set(tmp_path, test=None), 4, 1, folder.OLD)
+    data = folder.load(write_set(tmp_path, test=None), 4, 1, kept=folder.OLD)
     assert data.train_labels.tolist() == [0, 1, 1] and data.test_labels.tolist() == [0, 1]
     together = sorted(data.train_images.paths + data.test_images.paths)
     assert len(set(together)) == 5 and data.training is None and data.fingerprint is None

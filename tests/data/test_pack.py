@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from PIL import Image
 import vitnp
 from vitnp import data
 from vitnp.data import folder, pack
+from vitnp.data.preprocess import whole
 
 SIDE = 6
+WAY = whole((SIDE, SIDE))
 
 
 def write_set(path, *parts, count=15, size=(40, 30)):
@@ -47,7 +50,7 @@ def equal(one, other):
                                    ("train", "valid", "test"), ("",)])
 def test_both_ways_give_the_same_images_labels_and_parts(tmp_path, parts):
     write_set(tmp_path / "set", *parts)
-    assert pack.write(tmp_path / "set", tmp_path / "packed", SIDE, 1) == 30 * len(parts)
+    assert pack.write(tmp_path / "set", tmp_path / "packed", WAY, 1) == 30 * len(parts)
     packed = data.load("folder", tmp_path / "packed")       # and its size is known
     equal(folder.load(tmp_path / "set", SIDE, 1), packed)
     assert packed.train_images.shape[1:] == (SIDE, SIDE, 3)
@@ -57,7 +60,7 @@ def test_both_ways_give_the_same_images_labels_and_parts(tmp_path, parts):
 @pytest.mark.parametrize("key", [3, -1, slice(2, 9, 3), [5, 0, 5], np.array([[1, 2], [3, 4]]),
                                  np.arange(30) % 7 == 0, []])
 def test_indexing_is_that_of_an_array(tmp_path, pictures, key):
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
     images = folder.load(tmp_path / "packed", SIDE, 1).train_images
     key = np.array(key, int) if isinstance(key, list) else key
     np.testing.assert_array_equal(images[key], images[:][key])
@@ -65,21 +68,29 @@ def test_indexing_is_that_of_an_array(tmp_path, pictures, key):
 
 
 def test_another_size_is_refused(tmp_path, pictures):
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
-    assert "holds pictures of 6 x 6; leave out --image-size 8" in refusal(
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
+    assert "pack anew with --image-size 8 --resample bilinear, or leave out" in refusal(
         data.load, "folder", tmp_path / "packed", 8)
     assert "is the pack of other pictures, or of another size" in refusal(
-        pack.write, pictures, tmp_path / "packed", 8, 1)
+        pack.write, pictures, tmp_path / "packed", whole((8, 8)), 1)
+
+
+def test_pictures_are_packed_as_a_network_reads_them(tmp_path, pictures):
+    way = replace(WAY, resize=(8, 8), keep_ratio=True, resample="bicubic", mean=(0.1, 0.2, 0.3))
+    pack.write(pictures, tmp_path / "packed", way, 1)
+    equal(folder.load(pictures, SIDE, 1, way), folder.load(tmp_path / "packed", SIDE, 1, way))
+    assert "pack anew with --image-size 6 --resample bilinear, or leave out" in refusal(
+        folder.load, tmp_path / "packed", SIDE, 1)
 
 
 def test_packing_again_changes_nothing_and_other_folders_are_left_alone(tmp_path, pictures):
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()}
-    assert pack.write(pictures, tmp_path / "packed", SIDE, 1) == 60
+    assert pack.write(pictures, tmp_path / "packed", WAY, 1) == 60
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "packed").iterdir()}
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("mine")
-    assert "is not empty" in refusal(pack.write, pictures, tmp_path / "thesis", SIDE, 1)
+    assert "is not empty" in refusal(pack.write, pictures, tmp_path / "thesis", WAY, 1)
 
 
 def spoil(monkeypatch, after):
@@ -103,7 +114,7 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch, pictures, a
     with monkeypatch.context() as patch:
         spoil(patch, after)
         with pytest.raises(KeyboardInterrupt):
-            pack.write(pictures, tmp_path / "packed", SIDE, 1)
+            pack.write(pictures, tmp_path / "packed", WAY, 1)
     assert "not packed to its end" in refusal(folder.load, tmp_path / "packed", SIDE, 1)
     if change in ("pixels", "crcs"):                        # killed in the middle of a write
         with open(tmp_path / "packed" / f"{change}.part", "ab") as file:
@@ -116,7 +127,7 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch, pictures, a
         Image.new("RGB", (9, 9)).save(pictures / "train/ant/03.jpg")
     with monkeypatch.context() as patch:
         seen = spoil(patch, 1000)
-        pack.write(pictures, tmp_path / "packed", SIDE, 1)
+        pack.write(pictures, tmp_path / "packed", WAY, 1)
     equal(folder.load(pictures, SIDE, 1), folder.load(tmp_path / "packed", SIDE, 1))
     assert sorted(os.listdir(tmp_path / "packed")) == ["crcs", "pack.json.gz", "pixels"]
     if change in (None, "pixels", "crcs"):
@@ -125,13 +136,13 @@ def test_packing_goes_on_where_it_was_stopped(tmp_path, monkeypatch, pictures, a
 
 def test_a_picture_that_cannot_be_read_is_named_and_packing_goes_on_later(tmp_path, pictures):
     (pictures / "test/ant/04.jpg").write_bytes(b"no picture")
-    assert "ant/04.jpg cannot be read" in refusal(pack.write, pictures, tmp_path / "p", SIDE, 1)
+    assert "ant/04.jpg cannot be read" in refusal(pack.write, pictures, tmp_path / "p", WAY, 1)
     (pictures / "test/ant/04.jpg").unlink()
-    assert pack.write(pictures, tmp_path / "p", SIDE, 1) == 59
+    assert pack.write(pictures, tmp_path / "p", WAY, 1) == 59
 
 
 def test_wrong_pixels_are_found_when_they_are_read_and_by_the_check(tmp_path, pictures):
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
     path = tmp_path / "packed" / "pixels"
     pixels = bytearray(path.read_bytes())
     pixels[-1] ^= 1
@@ -145,7 +156,7 @@ def test_wrong_pixels_are_found_when_they_are_read_and_by_the_check(tmp_path, pi
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_pack_is_one_sentence_or_the_right_pictures(tmp_path, pictures, seed):
     numbers = random.Random(seed)
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
     whole = folder.load(tmp_path / "packed", SIDE, 1)
     images = whole.train_images[:], whole.test_images[:]
     path = tmp_path / "packed" / numbers.choice(("pixels", "crcs", "pack.json.gz"))
@@ -172,7 +183,7 @@ def test_a_damaged_pack_is_one_sentence_or_the_right_pictures(tmp_path, pictures
 
 
 def test_it_is_not_read_into_memory(tmp_path, pictures):
-    pack.write(pictures, tmp_path / "packed", SIDE, 1)
+    pack.write(pictures, tmp_path / "packed", WAY, 1)
     assert isinstance(pack.read(tmp_path / "packed").pixels, np.memmap)
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 import vitnp
 from vitnp.config import ViTConfig
 from vitnp.data import folder, pack
+from vitnp.data.preprocess import whole
 from vitnp.runs import choices, recipe
 
 
@@ -67,7 +68,7 @@ def test_with_weights_to_start_from_the_papers_recipe_is_taken(tmp_path):
 
 
 def test_a_pack_keeps_its_size(tmp_path):
-    pack.write(write_set(tmp_path / "set", (50, 50)), tmp_path / "packed", 20, 1)
+    pack.write(write_set(tmp_path / "set", (50, 50)), tmp_path / "packed", whole((20, 20)), 1)
     found = chosen(tmp_path / "packed")
     assert found.image_size == 20 and found.model.startswith("mini/")
 

@@ -18,6 +18,7 @@ as fast as the network. Stopped, it goes on when the command is given again.
 
 import argparse
 import os
+from dataclasses import replace
 
 from vitnp.common import command
 from vitnp.common.progress import say
@@ -25,6 +26,7 @@ from vitnp.data import IMAGE_SIZE, check, fetch, pack, scan, sources
 from vitnp.data.folder import summary
 from vitnp.data.parts import divide
 from vitnp.data.pictures import Decoders
+from vitnp.data.preprocess import RESAMPLE, ROUNDING, whole
 from vitnp.errors import Error
 
 
@@ -68,10 +70,12 @@ def check_folder(options):
 
 def pack_folder(options):
     """Pack a folder of pictures, and print where."""
-    count = pack.write(options.folder, options.out, options.image_size,
-                       options.workers or os.cpu_count())
-    say(f"{count:,} pictures of {options.image_size} x {options.image_size}; to train on them: "
-        f"python -m vitnp.train --data folder --data-dir {options.out}")
+    side, resize = options.image_size, options.resize or options.image_size
+    way = replace(whole((side, side)), resample=options.resample, resize=(resize, resize),
+                  keep_ratio=options.keep_ratio, rounding=options.rounding)
+    count = pack.write(options.folder, options.out, way, options.workers or os.cpu_count())
+    say(f"{count:,} pictures of {pack.words(way)}; to train on them: python -m vitnp.train "
+        f"--data folder --data-dir {options.out}")
     print(options.out)
     return 0
 
@@ -108,11 +112,16 @@ def parse(arguments):
     packing.add_argument("out", metavar="OUT", help="new folder for the pixels")
     packing.add_argument("--image-size", type=int, default=IMAGE_SIZE, metavar="SIDE",
                          help="side in pixels (default: %(default)s)")
+    packing.add_argument("--resample", default="bilinear", choices=RESAMPLE)
+    packing.add_argument("--resize", type=int, metavar="SIDE",
+                         help="side that a square is cut out of (default: nothing is cut off)")
+    packing.add_argument("--keep-ratio", action="store_true", help="keep the proportions")
+    packing.add_argument("--rounding", default="floor", choices=ROUNDING)
     options = parser.parse_args(arguments)
     if options.action in ("check", "pack"):
         command.check_counts(options, "workers")
     if options.action == "pack":
-        command.check_counts(options, "image_size")
+        command.check_counts(options, "image_size", "resize")
     return options
 
 

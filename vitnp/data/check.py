@@ -1,7 +1,6 @@
 """Whether picture files can be read: quickly, from how they begin and end, or by decoding them."""
 
 import os
-import warnings
 
 import numpy as np
 
@@ -84,17 +83,15 @@ def size_of(path, whole=False):
 
     size = None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            if os.path.isfile(path):
-                with Image.open(path, formats=picture.FORMATS) as file:
-                    size, usual = file.size, file.mode not in ("I", "F")
-                whole = whole or not usual or not ends_well(path, file.format)
-    except Exception:  # noqa: BLE001  what is wrong is said by picture.read
+        formats = picture.known_formats(path)
+        with picture.without_warnings(), Image.open(path, formats=formats) as file:
+            size, usual = file.size, file.mode not in ("I", "F")
+        picture.check_size(*size)
+        whole = whole or not usual or not ends_well(path, file.format)
+    except Exception:  # noqa: BLE001  what is wrong is said by picture.load
         whole = True
-    if whole or size is None:
-        picture.read(path, 1, 1)
+    if whole:
+        picture.load(path)
     return size
 
 

@@ -7,23 +7,27 @@ import numpy as np
 from vitnp.data import fingerprint, pack, parts, scan
 from vitnp.data.dataset import Dataset
 from vitnp.data.pictures import Decoders, Pictures
+from vitnp.data.preprocess import is_size, whole
 from vitnp.errors import Error
 
 OLD_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 OLD = "old"         # in place of the fingerprint of a run that keeps none
 
 
-def load(data_dir, image_size, workers, kept=None, evaluating=False):
-    """Return the Dataset "folder", whose images are Pictures (count, image_size, image_size, 3).
+def load(data_dir, image_size, workers, preprocess=None, kept=None, evaluating=False):
+    """Return the Dataset "folder", whose images are Pictures (count, height, width, C).
 
     See scan.scan for which files belong to it, and parts.assign for their parts; data_dir may also
-    be what pack.write made of such a folder. workers: processes that decode; 0 or 1: this one.
+    be what pack.write made of such a folder. image_size: a side, or (height, width); workers:
+    processes that decode; 0 or 1: this one; preprocess: how pictures are read, by default whole.
     kept: the fingerprint of a run, whose parts hold, or OLD. evaluating: there need be no pictures
     to train on, all of a folder without parts are for testing, and all are read as predict does.
     """
-    if not isinstance(image_size, int) or image_size < 1:
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if not is_size(size):
         raise Error(f"the size of the images is {image_size}, but must be a whole number above 0")
-    packed = pack.read(data_dir, image_size) if pack.is_pack(data_dir) else None
+    preprocess = (preprocess or whole(size)).with_size(size)
+    packed = pack.read(data_dir, preprocess) if pack.is_pack(data_dir) else None
     found = packed.found if packed else scan.scan(data_dir, not evaluating)
     divided = old_parts(found) if kept == OLD else parts.divide(found, evaluating, kept is None)
     today = fingerprint.of(found.root, divided)
@@ -42,8 +46,8 @@ def load(data_dir, image_size, workers, kept=None, evaluating=False):
     trains = np.array([file.name not in held for file in files], bool)
     decoders = Decoders(workers)
     drafted = None if evaluating or kept == OLD else trains
-    dataset = Dataset("folder", images_of(files, packed, image_size, decoders, drafted), labels,
-                      images_of(test_files, packed, image_size, decoders), test_labels, names)
+    dataset = Dataset("folder", images_of(files, packed, preprocess, decoders, drafted), labels,
+                      images_of(test_files, packed, preprocess, decoders), test_labels, names)
     if kept == OLD:
         return dataset
     # Shuffled by what follows from the names, so that the first few are among the first more
@@ -60,10 +64,10 @@ def in_a_row(classes, names):
     return files, np.repeat(np.arange(len(names), dtype=np.int64), counts)
 
 
-def images_of(files, packed, image_size, decoders, drafted=None):
+def images_of(files, packed, preprocess, decoders, drafted=None):
     """Return the images of some files: Pictures, or rows of a Pack."""
     paths = tuple(file.path for file in files)
-    return packed.images(paths) if packed else Pictures(paths, image_size, decoders, drafted)
+    return packed.images(paths) if packed else Pictures(paths, preprocess, decoders, drafted)
 
 
 def summary(found, divided):

@@ -6,9 +6,11 @@ them; and `pack.json.gz`, which names them and is written last. Until then the f
 """
 
 import itertools
+import json
+import math
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,8 @@ import numpy as np
 from vitnp.common.files import locked, read_packed_json, refusing, write_packed_json
 from vitnp.common.progress import Phase
 from vitnp.data import fingerprint, parts, scan
-from vitnp.data.pictures import CHANNELS, Decoders
+from vitnp.data.pictures import Decoders
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 INDEX, LIST, PIXELS, CRCS = "pack.json.gz", "list.json.gz", "pixels", "crcs"
@@ -82,28 +85,28 @@ def side_of(folder):
     return read(folder).pixels.shape[1]
 
 
-def read(folder, image_size=None):
-    """Return the Pack in a folder. Raises Error where it is damaged, unfinished or of another size.
+def read(folder, preprocess=None):
+    """Return the Pack in a folder. Raises Error where it is damaged, or not packed to its end.
 
-    image_size: what the images must have, None for any.
+    preprocess: how the pictures must have been read, None for any way.
     """
     folder = Path(folder)
     if not (folder / INDEX).exists():
         raise Error(f"{folder} is not packed to its end; the command that packs it goes on with it")
     index = read_index(folder / INDEX)
-    found, side = scan_of(index), index["side"]
+    found, way = scan_of(index), Preprocess(**index["way"])
     count = len(rows_of(found))
     try:
-        pixels = np.memmap(folder / PIXELS, np.uint8, "r", shape=(count, side, side, CHANNELS))
+        pixels = np.memmap(folder / PIXELS, np.uint8, "r", shape=(count, *way.shape))
         crcs = np.fromfile(folder / CRCS, "<u4")
     except (OSError, ValueError) as error:
         raise Error(f"{folder} is damaged: it is no whole pack ({error}); {CURE}") from None
     if len(crcs) != count or os.path.getsize(folder / PIXELS) != pixels.nbytes or (
             zlib.crc32(crcs.tobytes()) != index.get("crc")):
         raise Error(f"{folder} is damaged: its files do not belong together; {CURE}")
-    if image_size not in (None, side):
-        raise Error(f"{folder} holds pictures of {side} x {side}; leave out --image-size "
-                    f"{image_size}, or pack anew with it")
+    if preprocess and way != neutral(preprocess):
+        raise Error(f"{folder} holds pictures of {words(way)}, but {words(preprocess)} are needed; "
+                    f"pack anew with {as_options(preprocess)}, or leave out --image-size")
     return Pack(found, pixels, crcs, os.fspath(folder / PIXELS))
 
 
@@ -118,14 +121,35 @@ def check(packed):
 def read_index(path):
     """Return the content of pack.json.gz or list.json.gz, or raise Error."""
     index = fingerprint.checked(read_packed_json(path, CURE), path, CURE)
-    if not is_whole(index.get("side")) or not isinstance(index.get("folders"), dict):
-        raise Error(f"{path} is damaged: it does not tell the size of the pictures; {CURE}")
+    try:
+        Preprocess(**index["way"])
+        dict(index["folders"])
+    except (KeyError, TypeError, ValueError):
+        raise Error(f"{path} is damaged: it does not tell how the pictures were read; "
+                    f"{CURE}") from None
     return index
 
 
-def is_whole(number):
-    """Tell whether a number may be the side of a picture."""
-    return isinstance(number, int) and 0 < number < 2**16
+def neutral(preprocess):
+    """Return a Preprocess without the scale, which is not packed."""
+    middle = (0.5,) * preprocess.channels
+    return replace(preprocess, mean=middle, std=middle)
+
+
+def words(way):
+    """Return how a Preprocess makes pixels."""
+    height, width = way.size
+    cut = f", cut from {' x '.join(map(str, way.resize))}" if way.resize else ""
+    kept = ", in their proportions" if way.keep_ratio else ""
+    return f"{height} x {width} pixels ({way.resample}{cut}{kept})"
+
+
+def as_options(way):
+    """Return the options of the command that packs in this way."""
+    options = f"--image-size {way.size[0]} --resample {way.resample}"
+    options += f" --resize {way.resize[0]}" if way.resize else ""
+    options += " --keep-ratio" if way.keep_ratio else ""
+    return options + (f" --rounding {way.rounding}" if way.rounding != "floor" else "")
 
 
 def scan_of(index):
@@ -146,18 +170,20 @@ def rows_of(found):
             for files in classes.values() for file in files]
 
 
-def write(data_dir, out, side, workers):
+def write(data_dir, out, preprocess, workers):
     """Pack a folder of pictures, or go on where that was stopped; return how many there are.
 
-    Pictures are decoded as for training, those to train on by draft. Raises Error for a picture
-    that cannot be read, and where `out` holds something else or cannot be written.
+    preprocess: the Preprocess that says how they are resized and cut. Those to train on are
+    decoded by draft, as for training. Raises Error for a picture that cannot be read, and where
+    `out` holds something else or cannot be written.
     """
     found, out = scan.scan(data_dir, training=False), Path(out)
     folders = {part: os.path.relpath(path, found.root) for part, path in found.folders.items()}
-    index = fingerprint.of(found.root, found.parts) | {"side": side, "folders": folders}
+    index = fingerprint.of(found.root, found.parts) | {
+        "way": asdict(way := neutral(preprocess)), "folders": folders}
     rows = rows_of(found)
     if (out / INDEX).exists():
-        if read_index(out / INDEX) | {"crc": None} != index | {"crc": None}:
+        if read_index(out / INDEX) | {"crc": None} != as_read(index) | {"crc": None}:
             raise Error(f"{out} is the pack of other pictures, or of another size; name another "
                         "folder, or remove it")
         return len(rows)
@@ -169,7 +195,7 @@ def write(data_dir, out, side, workers):
         with locked(out / f"{PIXELS}.part", f"another process is packing to {out}; wait for it, or "
                     "stop it first"):
             done = begin(out, index, rows)
-            crc = append(out, rows[done:], len(rows), side, workers)
+            crc = append(out, rows[done:], len(rows), way, workers)
         for name in (PIXELS, CRCS):
             os.replace(out / f"{name}.part", out / name)
         write_packed_json(out / INDEX, index | {"crc": crc})
@@ -177,17 +203,25 @@ def write(data_dir, out, side, workers):
     return len(rows)
 
 
+def as_read(index):
+    """Return an index as it is read back from its file."""
+    return json.loads(json.dumps(index))
+
+
 def begin(out, index, rows):
     """Return how many rows of the .part files are whole and still wanted, and cut off the rest."""
-    before, side, paths = [], index["side"], [out / f"{name}.part" for name in (PIXELS, CRCS)]
-    if (out / LIST).exists() and (kept := read_index(out / LIST))["side"] == side:
-        before = rows_of(scan_of(kept)) if kept["root"] == index["root"] else []
+    before, paths = [], [out / f"{name}.part" for name in (PIXELS, CRCS)]
+    way = Preprocess(**index["way"])
+    if (out / LIST).exists():
+        kept = read_index(out / LIST)
+        if kept["root"] == index["root"] and Preprocess(**kept["way"]) == way:
+            before = rows_of(scan_of(kept))
     same = 0
     for (old, was_drafted), (new, drafted) in zip(before, rows, strict=False):
         if (old.name, old.size, was_drafted) != (new.name, new.size, drafted):
             break
         same += 1
-    lengths = (side * side * CHANNELS, 4)
+    lengths = (math.prod(way.shape), 4)
     for path, length in zip(paths, lengths, strict=True):
         same = min(same, path.stat().st_size // length if path.exists() else 0)
     for path, length in zip(paths, lengths, strict=True):
@@ -197,14 +231,14 @@ def begin(out, index, rows):
     return same
 
 
-def append(out, rows, total, side, workers):
+def append(out, rows, total, way, workers):
     """Append rows to the .part files, and return the crc of all crcs."""
     with (open(out / f"{PIXELS}.part", "ab") as pixels, open(out / f"{CRCS}.part", "ab") as crcs,
           Decoders(workers) as decoders,
           Phase("packing", "pictures", total, total - len(rows)) as shown):
         for start in range(0, len(rows), AT_ONCE):
             files, drafted = zip(*rows[start:start + AT_ONCE], strict=True)
-            images = decoders.decode([file.path for file in files], side, list(drafted))
+            images = decoders.decode([file.path for file in files], way, list(drafted))
             # The crcs last, so that what has one is whole
             for file, data in ((pixels, images), (crcs, np.array(
                     [zlib.crc32(image) for image in images], "<u4"))):

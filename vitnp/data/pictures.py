@@ -16,10 +16,9 @@ from multiprocessing import resource_tracker, shared_memory
 
 import numpy as np
 
-from vitnp.data import picture
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
-CHANNELS = 3
 MOST_AT_ONCE = 64  # pictures that a process decodes before it hands them over
 
 
@@ -35,25 +34,26 @@ class Decoders:
         self._executor = None
         self._lock = threading.Lock()
 
-    def decode(self, paths, size, drafted=()):
-        """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3).
+    def decode(self, paths, preprocess, drafted=()):
+        """Return the pictures in a list of files as uint8 (count, height, width, C).
 
-        drafted: which of them are decoded by draft, a list of truth values; see Pictures. Raises
-        Error for the first file that cannot be read, and where a process was killed.
+        preprocess: a Preprocess, which says how they are resized and cut; drafted: which of them
+        are decoded by draft, a list of truth values; see Pictures. Raises Error for the first file
+        that cannot be read, and where a process was killed.
         """
         drafted = drafted or [False] * len(paths)
         if self.workers <= 1 or len(paths) <= 1:
-            return decode(paths, size, drafted)
+            return decode(paths, preprocess, drafted)
         at_once = min(math.ceil(len(paths) / (2 * self.workers)), MOST_AT_ONCE)
         chunks = [slice(start, start + at_once) for start in range(0, len(paths), at_once)]
-        with shared_block(len(paths) * size * size * CHANNELS) as block:
+        shape = (len(paths), *preprocess.shape)
+        with shared_block(math.prod(shape)) as block:
             name = block.name if block else None
             found = list(self.each(decode_chunk, [
-                (paths[chunk], size, drafted[chunk], name, chunk.start) for chunk in chunks]))
+                (paths[chunk], preprocess, drafted[chunk], name, chunk.start) for chunk in chunks]))
             if block is None:
                 return np.concatenate(found)
-            return np.array(block.buf[:len(paths) * size * size * CHANNELS], np.uint8).reshape(
-                len(paths), size, size, CHANNELS)
+            return np.array(block.buf[:math.prod(shape)], np.uint8).reshape(shape)
 
     def each(self, work, calls):
         """Yield work(*arguments) for each arguments of calls, in order, computed by the processes.
@@ -104,11 +104,10 @@ class Decoders:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture files that read like a uint8 array (count, size, size, 3), RGB.
+    """Picture files that read like a uint8 array (count, height, width, C).
 
     Indexing as an array's first axis is indexed (a number, a slice, an array of indices or of
-    truth values) decodes the chosen files, resizes each to the square (bilinear; the whole
-    picture, so that its proportions change) and returns an array.
+    truth values) decodes the chosen files, as preprocess says, and returns an array.
 
     Those that are `drafted`, the ones to train on, are decoded by draft: a JPEG is made smaller
     while it is decoded, by 2, 4 or 8, to no less than twice the size. That takes a quarter of the
@@ -117,14 +116,14 @@ class Pictures:
     """
 
     paths: tuple[str, ...]
-    size: int
+    preprocess: Preprocess
     decoders: Decoders
     drafted: np.ndarray | None = None       # a truth value for each; None: none of them
 
     @property
     def shape(self):
-        """The shape of all images: (count, size, size, 3)."""
-        return (len(self.paths), self.size, self.size, CHANNELS)
+        """The shape of all images: (count, height, width, C)."""
+        return (len(self.paths), *self.preprocess.shape)
 
     @property
     def ndim(self):
@@ -140,10 +139,11 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, key):
-        """Return the chosen images, uint8 (..., size, size, 3); raise Error for a damaged file."""
+        """Return the chosen images, uint8 (..., height, width, C); Error for a damaged file."""
         chosen = np.arange(len(self))[key]
         drafted = () if self.drafted is None else self.drafted[chosen].reshape(-1).tolist()
-        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.size, drafted)
+        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.preprocess,
+                                      drafted)
         return images.reshape(*chosen.shape, *self.shape[1:])
 
     def close(self):
@@ -157,17 +157,17 @@ class Pictures:
         self.close()
 
 
-def decode(paths, size, drafted):
-    """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3)."""
-    images = np.empty((len(paths), size, size, CHANNELS), np.uint8)
+def decode(paths, preprocess, drafted):
+    """Return the pictures in a list of files as uint8 (count, height, width, C)."""
+    images = np.empty((len(paths), *preprocess.shape), np.uint8)
     for image, path, draft in zip(images, paths, drafted, strict=True):
-        image[:] = picture.read(path, size, size, draft=draft)
+        image[:] = preprocess.read(path, draft)
     return images
 
 
-def decode_chunk(paths, size, drafted, name, start):
+def decode_chunk(paths, preprocess, drafted, name, start):
     """Decode pictures to their places, from `start` on, in a block of memory, or return them."""
-    images = decode(paths, size, drafted)
+    images = decode(paths, preprocess, drafted)
     if name is None:
         return images
     block = shared_memory.SharedMemory(name)

@@ -95,14 +95,17 @@ def with_changes(recipe, changes):
 
 def prepare(recipe, ops):
     """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = load_data(recipe)
+    pretrained, way = None, None
+    if recipe.init_from is not None:
+        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
+        way = pretrained.preprocess
+    dataset = load_data(recipe, way)
     config, preprocess = recipe.configure(dataset)
-    if recipe.init_from is None:
+    if pretrained is None:
         flat = networks.of(config).init(config, generator(recipe.seed, "init"))
         if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
             initial_weights.start_with_waves(flat, config)
     else:
-        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
         config, preprocess, flat = initial_weights.start_from(pretrained, config, preprocess,
                                                               method)
     return assemble(recipe, dataset, config, preprocess, flat, ops)
@@ -113,7 +116,8 @@ def go_on(recipe, ops, tensors, facts, path):
     if "standing" not in facts:
         raise Error(f"{path} was trained without labels; to go on: python -m vitnp.pretrain "
                     f"--resume {path.parent}")
-    dataset, saved = load_data(recipe), model.from_checkpoint(tensors, facts, path)
+    saved = model.from_checkpoint(tensors, facts, path)
+    dataset = load_data(recipe, saved.preprocess)
     if saved.class_names != dataset.class_names or (
             saved.preprocess.shape != dataset.train_images.shape[1:]):
         raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
@@ -125,10 +129,10 @@ def go_on(recipe, ops, tensors, facts, path):
     return run, state
 
 
-def load_data(recipe):
-    """Return the Dataset that a recipe names."""
+def load_data(recipe, preprocess=None):
+    """Return the Dataset that a recipe names, read as the Preprocess of a network says."""
     return data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                     recipe.workers or lanes.cores())
+                     recipe.workers or lanes.cores(), preprocess)
 
 
 def assemble(recipe, dataset, config, preprocess, flat, ops):
