@@ -10,6 +10,7 @@ from vitnp.errors import Error
 
 __all__ = ["NAMES", "Dataset", "load", "split_validation"]
 
+OLD = folder.OLD
 # Folders of pictures: your own, and the published ones
 FOLDERS = ("folder", "oxford-pets", "flowers-102")
 NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", *FOLDERS, "npz")

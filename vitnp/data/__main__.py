@@ -55,8 +55,7 @@ def check_folder(options):
     found = scan.scan(options.folder, training=False)
     divided = divide(found, evaluating=True, unknown=False)
     print(*summary(found, divided), *scan.describe(found), sep="\n", flush=True)
-    paths = [file.path for classes in found.parts.values() for files in classes.values()
-             for file in files]
+    paths = [file.path for file in found.files()]
     with Decoders(options.workers or os.cpu_count()) as decoders:
         sizes, complaints = check.check(paths, decoders, whole=True)
     if len(sizes):

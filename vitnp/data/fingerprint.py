@@ -67,20 +67,23 @@ def compare(kept, today):
     return lines
 
 
-def restore(parts, kept):
+def restore(parts, kept, evaluating=False):
     """Return part → class → files in which every picture has the part that the run gave it.
 
     parts: as assigned today. Added pictures join validation and test, where they lie there today,
     but are not trained on; the place of a removed one to train on is taken by another one of its
-    class, so that an epoch has the same steps. Raises Error where a class has none left.
+    class, so that an epoch has the same steps. Raises Error where a class has none left, unless
+    the run is only evaluated.
     """
+    classes_today = {name for classes in parts.values() for name in classes}
     today = {file.name: file for classes in parts.values() for files in classes.values()
              for file in files}
     restored, known = {}, listed(kept)
     for part, classes in kept["pictures"].items():
         restored[part] = {name: [today[one] for one, _ in files if one in today]
-                          for name, files in classes.items()}
-    for name, files in kept["pictures"].get("train", {}).items():
+                          for name, files in classes.items()
+                          if name in classes_today or not evaluating}
+    for name, files in () if evaluating else kept["pictures"].get("train", {}).items():
         left = restored["train"][name]
         if not left:
             raise Error(f"all pictures of the class {name!a} that the run was trained on are "
@@ -90,8 +93,9 @@ def restore(parts, kept):
             for one, _ in files]
     for part in ("validation", "test"):
         for name, files in parts.get(part, {}).items():
-            added = [file for file in files if file.name not in known]
-            restored.setdefault(part, {}).setdefault(name, []).extend(added)
+            chosen = restored.setdefault(part, {}).setdefault(name, [])
+            chosen += [file for file in files if file.name not in known]
+            chosen.sort(key=lambda file: file.name)
     return restored
 
 

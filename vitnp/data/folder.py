@@ -29,12 +29,14 @@ def load(data_dir, image_size, workers, preprocess=None, kept=None, evaluating=F
     preprocess = (preprocess or whole(size)).with_size(size)
     packed = pack.read(data_dir, preprocess) if pack.is_pack(data_dir) else None
     found = packed.found if packed else scan.scan(data_dir, not evaluating)
-    divided = old_parts(found) if kept == OLD else parts.divide(found, evaluating, kept is None)
+    before = None if kept in (None, OLD) else fingerprint.listed(kept)
+    unknown = not before or before.keys().isdisjoint(file.name for file in found.files())
+    divided = old_parts(found) if kept == OLD else parts.divide(found, evaluating, unknown)
     today = fingerprint.of(found.root, divided)
-    notes = [] if kept == OLD else [*summary(found, divided), *scan.describe(found)]
-    if kept not in (None, OLD):
+    notes = [*summary(found, divided), *scan.describe(found)]
+    if before:
         notes += fingerprint.compare(kept, today)
-        divided = fingerprint.restore(divided, kept)
+        divided = fingerprint.restore(divided, kept, evaluating)
         today = fingerprint.of(found.root, divided)
     names = tuple(next(classes for classes in divided.values() if classes))
     held_out = divided.get("validation", {})
@@ -49,7 +51,7 @@ def load(data_dir, image_size, workers, preprocess=None, kept=None, evaluating=F
     dataset = Dataset("folder", images_of(files, packed, preprocess, decoders, drafted), labels,
                       images_of(test_files, packed, preprocess, decoders), test_labels, names)
     if kept == OLD:
-        return dataset
+        return replace(dataset, notes=tuple(notes))
     # Shuffled by what follows from the names, so that the first few are among the first more
     keys = np.array([parts.key(file.identity) if taken else 1.0
                      for file, taken in zip(files, trains, strict=True)])

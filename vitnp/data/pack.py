@@ -166,8 +166,7 @@ def rows_of(found):
     """Return (Found, whether it is trained on) of all files of a Scan, in the order of the rows."""
     trained = parts.divide(found, evaluating=True, unknown=False)["train"]
     drafted = {file.name for files in trained.values() for file in files}
-    return [(file, file.name in drafted) for classes in found.parts.values()
-            for files in classes.values() for file in files]
+    return [(file, file.name in drafted) for file in found.files()]
 
 
 def write(data_dir, out, preprocess, workers):

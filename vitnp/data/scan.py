@@ -46,6 +46,11 @@ class Scan:
         """True where the classes' folders lie in the root, without one for the training part."""
         return self.folders.get("train") == self.root
 
+    def files(self):
+        """Return all Found files, in the order of parts and classes."""
+        return [file for classes in self.parts.values() for files in classes.values()
+                for file in files]
+
     def leave_out(self, why, path):
         """Note a file or folder that is not taken, and the reason."""
         self.left_out.setdefault(why, []).append(os.path.relpath(path, self.root))
@@ -206,8 +211,7 @@ def describe(found):
     lines = []
     for why, names in sorted(found.left_out.items()):
         lines.append(f"left out, {why}: {len(names):,} ({shortened(names)})")
-    deeper = [file.name for classes in found.parts.values() for files in classes.values()
-              for file in files if file.identity.count("/") > 1]
+    deeper = [file.name for file in found.files() if file.identity.count("/") > 1]
     if deeper:
         lines.append(f"taken from deeper folders: {pictures(deeper)} ({shortened(deeper)})")
     return lines

@@ -72,8 +72,7 @@ def for_folder(data_dir, image_size=None, model=None, stem=None):
 
 def sides_of(found):
     """Return the shorter sides of some pictures of a Scan, spread over all of them."""
-    paths = [file.path for classes in found.parts.values() for files in classes.values()
-             for file in files]
+    paths = [file.path for file in found.files()]
     looked = check.look_at(paths[::-(-len(paths) // SAMPLE)], whole=False)
     sides = np.array([min(size) for size, _ in looked if size])
     if not len(sides):

@@ -14,6 +14,7 @@ from vitnp.checkpoint.locate import CHECKPOINT, PREVIOUS
 from vitnp.common import files
 from vitnp.common.files import refusing, replacing, sync, write_json
 from vitnp.common.progress import say
+from vitnp.data import fingerprint
 from vitnp.errors import Error
 from vitnp.runs.recipe import Recipe
 
@@ -22,35 +23,40 @@ FORMAT = 1
 ROOM = 10_000_000       # bytes for everything but the checkpoints
 
 
-def create(out, data, model, recipe, preprocess):
+def create(out, data, model, recipe, preprocess, pictures=None):
     """Make and return the folder of a new run: `out`, or the first free runs/DATA-001, -002, …
 
-    model, recipe, preprocess: dicts for its config.json. A folder that was not there appears with
-    this file in it, so that a run can be resumed from the moment on at which its folder is there.
+    model, recipe, preprocess: dicts for its config.json; pictures: the fingerprint of those that it
+    is trained on, if they are files. A folder that was not there appears with these files in it,
+    so that a run can be resumed from the moment on at which its folder is there.
     Raises Error where `out` holds something already or cannot be made.
     """
-    content = (model, recipe, preprocess)
+    def write(folder):
+        if pictures is not None:
+            fingerprint.write(folder, pictures)
+        write_config(folder, model, recipe, preprocess)
+
     if out is None:
         with refusing("no folder can be made in runs", "choose another place with --out"):
-            return place(Path("runs"), content, (f"{data}-{i:03}" for i in itertools.count(1)))
+            return place(Path("runs"), write, (f"{data}-{i:03}" for i in itertools.count(1)))
     folder = Path(out)
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         if not os.path.isdir(folder):
-            return place(folder.parent, content, [folder.name])
+            return place(folder.parent, write, [folder.name])
         if any(folder.iterdir()):
             raise Error(f"the folder {folder} is not empty; choose another --out, "
                         "or leave it out for a new one")
-        write_config(folder, *content)
+        write(folder)
     return folder
 
 
-def place(above, content, names):
-    """Make a folder with its config.json under the first name that is free, in the folder above."""
+def place(above, write, names):
+    """Make a folder, filled by write(folder), under the first free name in the folder above."""
     above.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".new-run-", dir=above))
     try:
         made.chmod(0o777 & ~current_umask())        # mkdtemp makes it for the owner alone
-        write_config(made, *content)
+        write(made)
         for name in names:
             if os.path.lexists(above / name):
                 continue
@@ -237,6 +243,6 @@ def locked(folder):
 
 def remove_litter(folder):
     """Remove what a killed process was about to write; the last pattern is safetensors' own."""
-    for pattern in (".*.safetensors.*", ".*.json.*", ".*.png.*", ".tmp??????"):
+    for pattern in (".*.safetensors.*", ".*.json.*", ".*.jsonl.*", ".*.png.*", ".tmp??????"):
         for path in Path(folder).glob(pattern):
             path.unlink(missing_ok=True)

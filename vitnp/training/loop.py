@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitnp import data, kernels, model, networks, params
+from vitnp import kernels, model, networks, params
 from vitnp.analysis import evaluation
 from vitnp.analysis.drawing import sheets
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
@@ -26,7 +26,7 @@ from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import initial_weights, steps
+from vitnp.training import initial_weights, run_data, steps
 from vitnp.training.saving import Standing, Sums, check_best, guard, read_standing, save, save_best
 from vitnp.training.signals import Stopped, stop_signals
 
@@ -61,7 +61,8 @@ def train(recipe, out=None, ops=textbook):
     """
     run, state = prepare(recipe, ops)
     facts = (run.trained.config, run.recipe, run.trained.preprocess)
-    folder = run_folder.create(out, recipe.data, *map(dataclasses.asdict, facts))
+    folder = run_folder.create(out, recipe.data, *map(dataclasses.asdict, facts),
+                               run.dataset.fingerprint)
     with run_folder.locked(folder):
         return fit(replace(run, folder=folder), state, Standing())
 
@@ -77,7 +78,7 @@ def resume(folder, changes=None, ops=textbook):
     with run_folder.locked(folder):
         run_folder.remove_litter(folder)
         last = run_folder.last_checkpoint(folder)
-        run, state = go_on(recipe, ops, *last) if last else prepare(recipe, ops)
+        run, state = go_on(recipe, ops, *last) if last else prepare(recipe, ops, folder)
         run, standing, length = replace(run, folder=folder), Standing(), 0
         if last:
             standing, state.step, length = read_standing(*last[1:])
@@ -93,13 +94,13 @@ def with_changes(recipe, changes):
     return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
 
-def prepare(recipe, ops):
+def prepare(recipe, ops, folder=None):
     """Return the Run, as yet without a folder, and the State before its first step."""
     pretrained, way = None, None
     if recipe.init_from is not None:
         pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
         way = pretrained.preprocess
-    dataset = load_data(recipe, way)
+    dataset = run_data.load(recipe, way, folder)
     config, preprocess = recipe.configure(dataset)
     if pretrained is None:
         flat = networks.of(config).init(config, generator(recipe.seed, "init"))
@@ -117,7 +118,7 @@ def go_on(recipe, ops, tensors, facts, path):
         raise Error(f"{path} was trained without labels; to go on: python -m vitnp.pretrain "
                     f"--resume {path.parent}")
     saved = model.from_checkpoint(tensors, facts, path)
-    dataset = load_data(recipe, saved.preprocess)
+    dataset = run_data.load(recipe, saved.preprocess, path.parent)
     if saved.class_names != dataset.class_names or (
             saved.preprocess.shape != dataset.train_images.shape[1:]):
         raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
@@ -127,12 +128,6 @@ def go_on(recipe, ops, tensors, facts, path):
     run, state = assemble(recipe, dataset, saved.config, saved.preprocess, flat, ops)
     steps.restore(state, tensors, saved.config, path)
     return run, state
-
-
-def load_data(recipe, preprocess=None):
-    """Return the Dataset that a recipe names, read as the Preprocess of a network says."""
-    return data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                     recipe.workers or lanes.cores(), preprocess)
 
 
 def assemble(recipe, dataset, config, preprocess, flat, ops):

@@ -27,9 +27,9 @@ from vitnp.networks import masked
 from vitnp.networks.masked import MaskedConfig
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
-from vitnp.training import saving
+from vitnp.training import run_data, saving
 from vitnp.training import steps as stepping
-from vitnp.training.loop import assemble, load_data
+from vitnp.training.loop import assemble
 from vitnp.training.signals import Stopped, stop_signals
 
 PREFIX = "masked/"      # of the tensors in a checkpoint that only go on with pre-training need
@@ -61,7 +61,8 @@ def pretrain(recipe, out=None):
     """
     run, state = prepare(recipe)
     facts = (run.trained.config.plain, run.recipe, run.trained.preprocess)
-    folder = run_folder.create(out, f"{recipe.data}-masked", *map(dataclasses.asdict, facts))
+    folder = run_folder.create(out, f"{recipe.data}-masked", *map(dataclasses.asdict, facts),
+                               run.dataset.fingerprint)
     with run_folder.locked(folder):
         return fit(replace(run, folder=folder), state)
 
@@ -75,7 +76,7 @@ def resume(folder):
     recipe = run_folder.read_recipe(folder)
     with run_folder.locked(folder):
         run_folder.remove_litter(folder)
-        run, state = prepare(recipe)
+        run, state = prepare(recipe, folder)
         run, last, length = replace(run, folder=folder), run_folder.last_checkpoint(folder), 0
         if last:
             tensors, facts, path = last
@@ -88,9 +89,9 @@ def resume(folder):
         return fit(run, state)
 
 
-def prepare(recipe):
+def prepare(recipe, folder=None):
     """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = load_data(recipe)
+    dataset = run_data.load(recipe, folder=folder)
     plain, preprocess = recipe.configure(dataset)
     if not isinstance(plain, ViTConfig):
         raise Error(f"masked patch prediction is for Vision Transformers, not for {recipe.model}")
