@@ -81,6 +81,12 @@ def test_a_class_of_ten_has_a_picture_in_each_part():
         assert all(assigned[part][f"s{i}"] for part in ("train", "validation", "test"))
 
 
+def test_no_part_of_a_larger_class_is_nearly_empty():
+    for i in range(200):
+        assigned = parts.assign({"train": {f"s{i}": files_of(f"s{i}", 60)}})
+        assert all(len(assigned[part][f"s{i}"]) >= 3 for part in ("train", "validation", "test"))
+
+
 def test_one_picture_a_class_is_one_sentence():
     assert "one picture a class and no folder test" in refusal(
         parts.assign, {"train": {"a": files_of("a", 1), "b": files_of("b", 1)}})

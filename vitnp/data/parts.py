@@ -41,7 +41,7 @@ def assign(parts, strict=True):
 
     parts: those of a Scan. Of the training pictures, those whose key lies in the range of SHARES
     are for testing and validation, where there is no folder for that. A class of at least FEW
-    pictures has one or more in each part, and every class at least one to train on.
+    pictures has at least half its share in each part, and every class one or more to train on.
     Raises Error where there are too few pictures for that, unless strict is false.
     """
     missing = [part for part in ("test", "validation") if part not in parts]
@@ -60,10 +60,14 @@ def share_out(files, missing):
     part_of = {}
     for part in missing:
         low, high = SHARES[part]
-        inside = [file for file in ordered if low <= key(file.identity) < high]
-        rest = [file for file in ordered if file.name not in part_of]
-        for file in inside or (rest[:1] if len(files) >= FEW else []):
-            part_of[file.name] = part
+        for file in ordered:
+            if low <= key(file.identity) < high:
+                part_of[file.name] = part
+    least = max(len(files) // 20, 1) if len(files) >= FEW else 0
+    for part in missing:
+        lacking = least - list(part_of.values()).count(part)
+        spare = [file for file in reversed(ordered) if file.name not in part_of]
+        part_of |= {file.name: part for file in spare[:max(lacking, 0)]}
     if len(part_of) == len(files):
         del part_of[ordered[-1].name]
     return {part: [file for file in files if part_of.get(file.name, "train") == part]

@@ -218,9 +218,9 @@ def train_epoch(run, state, standing, shown, wish):
             sums.seconds += time.perf_counter() - began
             if i == run.steps - 1:
                 return                          # finish_epoch saves, with the epoch's record
-            if wish.signal or time.monotonic() - saved > SAVE_SECONDS:
+            if wish.signal or wish.save or time.monotonic() - saved > SAVE_SECONDS:
                 save(run, state, standing)
-                saved = time.monotonic()
+                wish.save, saved = False, time.monotonic()
             grant(wish, run, state)
 
 
