@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp.common.progress import Phase
 from vitnp.common.randomness import generator
 from vitnp.errors import Error
 
@@ -85,10 +86,12 @@ def statistics(images, labels, training=None):
     training = split_validation(labels)[0] if training is None else training
     chosen = training[::-(-len(training) // MOST_IN_STATISTICS)]
     counts = np.zeros((images.shape[-1], 256), np.int64)        # of each value, so exact
-    for start in range(0, len(chosen), CHUNK):
-        pixels = images[chosen[start:start + CHUNK]]
-        for channel, count in enumerate(counts):
-            count += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+    with Phase("mean and deviation", "images", len(chosen)) as shown:
+        for start in range(0, len(chosen), CHUNK):
+            pixels = images[chosen[start:start + CHUNK]]
+            for channel, count in enumerate(counts):
+                count += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+            shown.update(len(pixels))
     values = np.arange(256) / 255.0
     shares = counts / counts.sum(axis=1, keepdims=True)
     means = shares @ values

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vitnp.common.progress import Phase
 from vitnp.data.dataset import check_class_names
 from vitnp.errors import Error
 
@@ -84,9 +85,10 @@ def scan(root, training=True):
         for entry in entries:
             if not part_of_name(entry.name) or not entry.is_dir():
                 note_beside(found, entry, "beside the parts' folders")
-    for part in PARTS:
-        if part in found.folders:
-            found.parts[part] = read_part(found, found.folders[part])
+    with Phase("scanning", "pictures", None) as shown:
+        for part in PARTS:
+            if part in found.folders:
+                found.parts[part] = read_part(found, found.folders[part], shown)
     check_parts(found)
     return found
 
@@ -111,13 +113,14 @@ def check_flat(root, folders):
         raise Error(f"{root} holds no folder train{hint}; {NEEDED}")
 
 
-def read_part(found, folder):
+def read_part(found, folder, shown):
     """Return class → Found files of one part, both in the order of their names."""
     classes = {}
     for entry in list_folder(folder):
         if entry.is_dir() and not is_hidden(entry):
             classes[entry.name] = sorted(walk(found, entry.path, {os.path.realpath(folder)}),
                                          key=lambda file: file.name)
+            shown.update(len(classes[entry.name]))
         else:
             note_beside(found, entry, "outside of a class' folder")
     empty = sorted(name for name in classes if not classes[name])
