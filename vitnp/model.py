@@ -225,7 +225,7 @@ def from_checkpoint(tensors, facts, path):
     """Return the Model of what native.load returned; `path` is for the message."""
     try:
         config = networks.config_of(facts["config"])
-        preprocess = Preprocess(**facts["preprocess"])
+        preprocess = preprocess_in(facts, path)
         names = facts["class_names"] and tuple(facts["class_names"])
         words = facts.get("class_descriptions")
     except (KeyError, TypeError) as error:
@@ -235,6 +235,14 @@ def from_checkpoint(tensors, facts, path):
     return Model(config, tree, preprocess, names, networks.layers_of(config),
                  class_descriptions=words and tuple(words),
                  multi_label=bool(facts.get("multi_label")))
+
+
+def preprocess_in(facts, path):
+    """Return the Preprocess that the facts of vitnp's own checkpoint tell, or raise Error."""
+    try:
+        return Preprocess(**facts["preprocess"])
+    except (KeyError, TypeError) as error:
+        raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
 
 
 def take(tensors, prefix, config, path):
