@@ -4,6 +4,8 @@
     python -m vitnp.evaluate CHECKPOINT --data NAME [--data-dir DIR] [--out DIR] …
     python -m vitnp.evaluate CHECKPOINT --few-shot 5,10,25 [--data NAME] …
 
+Classes are matched by name where checkpoint and data both name them.
+
 Prints accuracy, loss, top-5 accuracy, calibration error and speed, and for each label the share of
 right answers and the predictions. Draws the confusion matrix as confusion.png and the most
 confident mistakes as mistakes.png, in the folder of the run or that of --out. Pictures of another
@@ -59,13 +61,33 @@ def main(arguments):
     if shots:
         print_few_shot(trained, dataset, shots, options.part)
         return 0
-    if trained.config.classes != len(dataset.class_names):
-        raise Error(f"{options.checkpoint} has {trained.config.classes or 'no'} classes, but "
-                    f"{dataset.name} has {len(dataset.class_names)}; fine-tune it with "
-                    "python -m vitnp.train --init-from, or try its features with --few-shot")
-    for path in score_part(trained, dataset, title, options):
+    order, remark = order_of(trained, dataset, options.checkpoint)
+    for path in score_part(trained, dataset, order, remark, title, options):
         print(path)
     return 0
+
+
+def order_of(trained, dataset, checkpoint):
+    """Return the model's number of each class of the data, and a remark or None; match by name."""
+    from vitnp.checkpoint import class_names
+
+    classes, names = trained.config.classes, dataset.class_names
+    if trained.multi_label:
+        raise Error(f"{checkpoint} has classes that do not exclude each other, but an accuracy is "
+                    "of one class a picture; try its features with --few-shot")
+    # Arrays without names have numbers in their place
+    unnamed = (dataset.name == "arrays" and names != trained.class_names
+               and names == tuple(map(str, range(len(names)))))
+    differ = f"{checkpoint} has {classes or 'no'} classes, but {dataset.name} has {len(names)}"
+    cure = ("fine-tune it with python -m vitnp.train --init-from, or try its features with "
+            "--few-shot")
+    if not classes or (unnamed and classes != len(names)):
+        raise Error(f"{differ}; {cure}")
+    try:
+        return class_names.match_classes(trained, None if unnamed else names)
+    except Error as error:
+        what = f"{checkpoint} and {dataset.name}" if classes == len(names) else differ
+        raise Error(f"{what}: {error}; {cure}") from None
 
 
 def counts_of(text):
@@ -122,14 +144,17 @@ def part_of(dataset, part):
     return dataset.train_images, dataset.train_labels, indices
 
 
-def score_part(trained, dataset, title, options):
-    """Print how good a model is on a part of the data, draw it, and return the pictures' paths."""
+def score_part(trained, dataset, order, remark, title, options):
+    """Print how good a model is on a part of the data, draw it, and return the pictures' paths.
+
+    order: the model's class number of each class of the data.
+    """
     from vitnp.analysis import evaluation
     from vitnp.analysis.drawing import sheets
 
     images, labels, indices = part_of(dataset, options.part)
     began = time.perf_counter()
-    logits = evaluation.logits_of(trained, images, indices)
+    logits = evaluation.logits_of(trained, images, indices)[:, order]
     seconds = time.perf_counter() - began
     labels = labels if indices is None else labels[indices]
     score = evaluation.score_of(logits, labels)
@@ -138,6 +163,8 @@ def score_part(trained, dataset, title, options):
     top5 = "" if score.top5 is None else f"top-5 accuracy {100 * score.top5:.2f} %, "
     print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
           f"{len(labels) / seconds:,.0f} images/s")
+    if remark:
+        print(remark)
     print_confusion(score, dataset.class_names)
     if options.real:
         print_real(options, dataset, logits)

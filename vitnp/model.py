@@ -9,7 +9,7 @@ import numpy as np
 
 from vitnp import kernels, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
-from vitnp.checkpoint import google, huggingface, locate, native, timm
+from vitnp.checkpoint import google, hub, huggingface, locate, native, timm
 from vitnp.checkpoint.renaming import MOST
 from vitnp.checkpoint.settings import Given
 from vitnp.data.preprocess import Preprocess
@@ -179,13 +179,16 @@ def check_labels(labels, count, classes):
 def load(path, which="last", heads=None, image_size=None, mean=None, std=None, resample=None):
     """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
+    path: a path, or the name of a model on the Hugging Face hub, such as
+    "google/vit-base-patch16-224"; see vitnp.checkpoint.hub.
+
     which: "last" or "best" checkpoint of a run's folder; where the run kept a moving average of its
     weights, the model has the average. The others are what a file does not say: attention heads;
     image_size, one number, or height and width; mean and std of the images from 0 to 1, one number
     a channel; resample, the filter for resizing.
     Raises Error where there is no checkpoint, or it is damaged, incomplete or something else.
     """
-    path = Path(path)
+    path = Path(hub.local(path))
     file, layout = locate.find(path, which)
     if layout == "native":
         model = load_native(file, path, which)

@@ -1,48 +1,64 @@
 """Networks that look like a plain Vision Transformer and are none: told first of all."""
 
 import re
+from pathlib import Path
+from typing import NamedTuple
 
 from vitnp.errors import Error
 
-PLAIN = ("read are plain Vision Transformers, such as google/vit-base-patch16-224 or timm's "
-         "vit_small_patch16_224.augreg_in1k")
-PREFIXES = ("module.", "_orig_mod.", "state_dict.", "model.", "backbone.", "encoder_q.",
-            "student.", "teacher.", "trunk.")
+PLAIN = ("read are plain Vision Transformers, such as google/vit-base-patch16-224 and timm's "
+         "vit_small_patch16_224.augreg_in1k, and DINOv2 without registers")
+READ = ("vit", "dinov2")        # of transformers' model_type
+PREFIXES = ("module.", "_orig_mod.", "state_dict.", "model.", "backbone.", "student.", "teacher.",
+            "trunk.")
 STARTS = ("patch_embed.proj.weight", "embeddings.patch_embeddings.projection.weight",
-          "vit.embeddings.patch_embeddings.projection.weight", "cls_token", "pos_embed")
+          "vit.embeddings.patch_embeddings.projection.weight")
 SHARD = re.compile(r"-\d+-of-(\d+)\.safetensors$")
-# What a tensor's name or transformers' model_type tells, and what the network has that a plain ViT
-# has not; the first that fits is said
+
+
+class Family(NamedTuple):
+    """A kind of networks.
+
+    what: in words, and what a plain ViT has not; marks: a pattern of tensors' names that tell it;
+    kinds: transformers' model_type; cure: what can be done.
+    """
+
+    what: str
+    marks: str
+    kinds: tuple = ()
+    cure: str = PLAIN
+
+
 FAMILIES = (
-    (r"conv_proj\.|encoder\.layers\.encoder_layer_0\.", (), "a Vision Transformer with "
-     "torchvision's names, which are not read; the same weights are in timm, as "
-     "vit_base_patch16_224.tv_in1k, or can be renamed"),
-    (r"distillation_token|dist_token|distillation_classifier|head_dist\.", ("deit",),
-     "a DeiT with a distillation token, one token more than a plain ViT has; without it are timm's "
-     "deit_tiny_patch16_224, deit_small_patch16_224 and deit_base_patch16_224"),
-    (r"register_tokens|reg_token", ("dinov2_with_registers", "dinov3_vit"),
-     "a Vision Transformer with registers, tokens beside the class token that a plain ViT has not; "
-     "DINOv2 without registers is read, such as facebook/dinov2-small"),
-    (r"head\.probe|attn_pool\.|logit_bias", ("siglip", "siglip_vision_model", "siglip2"),
-     "a SigLIP, whose tokens are pooled by an attention layer of its own"),
-    (r"text_model\.|logit_scale|visual\.|vision_model\.|pre_layrnorm|norm_pre\.|ln_pre\.",
-     ("clip", "clip_vision_model", "chinese_clip", "altclip"),
-     "a CLIP, which has one LayerNorm more before its blocks, and another GELU"),
-    (r"decoder_blocks|decoder_embed|decoder\.decoder_|decoder_pred", ("vit_mae",),
-     "a masked autoencoder (MAE) with its decoder; its encoder alone is a plain ViT, which "
-     "ViTModel.from_pretrained(…).save_pretrained(…) writes, and timm has as "
-     "vit_base_patch16_224.mae"),
-    (r"layers\.\d+\.(blocks|downsample)\.|swin\.", ("swin", "swinv2", "maskformer-swin"),
-     "a Swin Transformer, which attends within windows that move"),
-    (r"relative_position_bias|lambda_1|gamma_1|q_bias", ("beit", "data2vec-vision"),
-     "a BEiT, whose attention has relative positions"),
-    (r"mlp\.weights_in|mlp\.w12|fc1_g\.|mlp\.w3\.", (), "a Vision Transformer with a gated MLP "
-     "(SwiGLU), as the largest DINOv2 has"),
-    (r"dinov2\..*|classifier_dinov2", ("dinov2-classifier",), "a DINOv2 with a classifier on class "
-     "token and mean of the patches, which no head of ours is; its backbone alone is read, "
-     "which Dinov2Model.from_pretrained(…).save_pretrained(…) writes"),
-    (r"q_norm\.|k_norm\.", (), "a Vision Transformer that normalises queries and keys"),
-    (r"rope|rotary", ("eva",), "a Vision Transformer with rotary positions"),
+    Family("a Vision Transformer with torchvision's names", "conv_proj|encoder.layers.encoder_layer"
+           "_0", cure="they are not read, but timm has the same weights: "
+           "vit_base_patch16_224.tv_in1k and others; they can be renamed too"),
+    Family("a DeiT with a distillation token, a second one beside the class token",
+           "distillation_token|dist_token|distillation_classifier|head_dist", ("deit",),
+           "read are those without, such as timm's deit_small_patch16_224.fb_in1k"),
+    Family("a Vision Transformer with registers, tokens beside the class token",
+           "register_tokens|reg_token", ("dinov2_with_registers", "dinov3_vit"),
+           "read is DINOv2 without them, such as facebook/dinov2-small"),
+    Family("a SigLIP, whose tokens are pooled by an attention layer",
+           "head.probe|vision_model.head|attn_pool|logit_bias",
+           ("siglip", "siglip_vision_model", "siglip2", "siglip2_vision_model")),
+    Family("a CLIP, with one LayerNorm more before the blocks and another GELU",
+           "text_model|visual|vision_model|pre_layrnorm|norm_pre|ln_pre",
+           ("clip", "clip_vision_model", "chinese_clip", "altclip")),
+    Family("a masked autoencoder (MAE)", "decoder_blocks|decoder_embed|decoder.decoder_layers|"
+           "decoder_pred", ("vit_mae",), "its encoder alone is a plain ViT: it is read as timm has "
+           "it (vit_base_patch16_224.mae), or after ViTModel.from_pretrained(FOLDER)"
+           ".save_pretrained(OTHER)"),
+    Family("a Swin Transformer, which attends within windows that move",
+           r"layers.\d+.blocks|layers.\d+.downsample|swin", ("swin", "swinv2")),
+    Family("a BEiT, whose attention has relative positions",
+           "relative_position_bias|lambda_1|gamma_1|q_bias|rel_pos", ("beit", "data2vec-vision")),
+    Family("a DINOv2 with a classifier on class token and mean", "dinov2", (),
+           "read is its backbone: Dinov2Model.from_pretrained(FOLDER).save_pretrained(OTHER)"),
+    Family("a Vision Transformer with a gated MLP (SwiGLU), as the giant DINOv2",
+           "weights_in|w12|fc1_g|w3"),
+    Family("a Vision Transformer that normalises queries and keys", "q_norm|k_norm"),
+    Family("a Vision Transformer with rotary positions", "rope|rope_embeddings|rotary_emb"),
 )
 
 
@@ -53,16 +69,20 @@ def refuse(path, names, said):
     """
     for prefix in PREFIXES:
         if any(prefix + start in names for start in STARTS):
-            raise Error(f"{path} has the prefix {prefix} before the names of its tensors, as a "
-                        "training program saves them; load it with safetensors, take the prefix "
-                        "off with {name.removeprefix(" + repr(prefix) + "): tensor …}, and save it "
-                        "as another file")
+            raise Error(f"{path} has {prefix} before the names of its tensors, as training "
+                        "programs leave it: load it with safetensors, take the prefix off "
+                        f"(name.removeprefix({prefix!r})), and save it again")
     kind = said.get("model_type")
-    for marks, kinds, what in FAMILIES:
-        found = re.compile(rf"(?:^|\.)(?:{marks})")
-        if (isinstance(kind, str) and kind in kinds) or any(map(found.search, names)):
-            raise Error(f"{path} is {what}; {PLAIN}" if "read" not in what
-                        else f"{path} is {what}")
+    for family in FAMILIES:
+        if isinstance(kind, str) and kind in family.kinds:
+            raise Error(f"{path} is {family.what}; {family.cure}")
+    for family in FAMILIES:
+        marks = re.compile(rf"(?:^|\.)(?:{family.marks})(?:\.|$|_)")
+        if any(map(marks.search, names)):
+            raise Error(f"{path} is {family.what}; {family.cure}")
+    if kind is not None and kind not in READ:
+        raise Error(f"{Path(path).with_name('config.json')} describes a network with model_type "
+                    f"{ascii(kind)[:60]} (possible: {', '.join(map(repr, READ))}); {PLAIN}")
 
 
 def refuse_shard(path):

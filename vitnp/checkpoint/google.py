@@ -41,6 +41,7 @@ BLOCK = {
     MLP + "Dense_1/kernel": Row("mlp/out/weight", "MD"),
     MLP + "Dense_1/bias": Row("mlp/out/bias", "D"),
 }
+PREFIXES = ("params/", "opt/target/", "target/", "optimizer/target/")
 PREFIX = "Transformer/encoderblock_{}/"
 # The published files number all parts of a block; later code numbers those of each kind.
 LATER = {ATTENTION: "MultiHeadDotProductAttention_0/", MLP: "MlpBlock_0/",
@@ -76,6 +77,7 @@ def load(path, given=settings.NOTHING):
     Raises Error for a file that is damaged, or holds something else.
     """
     with tensors.of_npz(path) as source:
+        source = without_prefix(source)
         table = layout(source.shapes)
         config = configure(source, table, given.image_size)
         tree = renaming.read(source, table, config)
@@ -103,6 +105,16 @@ def save(path, config, tree, preprocess, class_names=None, multi_label=False, **
                     + cure)
     tree, config = rewriting.as_written(tree, config, eps=1e-6)
     tensors.write_npz(path, from_ours(tree, config))
+
+
+def without_prefix(source):
+    """Return a Source without the prefix of a whole training state, and without the optimiser's."""
+    for prefix in PREFIXES:
+        names = {name.removeprefix(prefix): name for name in source.shapes
+                 if name.startswith(prefix)}
+        if "embedding/kernel" in names:
+            return rewriting.renamed(source, names)
+    return source
 
 
 def configure(source, table, image_size):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitnp import positions
-from vitnp.checkpoint import preparation, renaming, rewriting, settings, tensors
+from vitnp.checkpoint import families, preparation, renaming, rewriting, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
 from vitnp.common.files import write_json
 from vitnp.errors import Error
@@ -51,7 +51,7 @@ PREFIX = "encoder.layer.{}."
 GELU = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_fast": "tanh",
         "gelu_accurate": "tanh", "gelu_pytorch_tanh": "tanh"}
 WRITTEN = {"pooling": ("token",)}
-READ = {"model_type": ("vit", "dinov2"), "hidden_act": tuple(GELU), "pooler_act": ("tanh",),
+READ = {"model_type": families.READ, "hidden_act": tuple(GELU), "pooler_act": ("tanh",),
         "qkv_bias": (True, False), "use_swiglu_ffn": (False,)}
 # Settings read elsewhere, shown by the tensors, or without influence on what is computed
 OTHERS = {"architectures", "attention_probs_dropout_prob", "hidden_dropout_prob", "dtype",
@@ -63,7 +63,10 @@ OTHERS = {"architectures", "attention_probs_dropout_prob", "hidden_dropout_prob"
           "reshape_hidden_states", "out_features", "out_indices", "stage_names",
           "gradient_checkpointing", "chunk_size_feed_forward", "max_length", "tokenizer_class",
           "tie_word_embeddings", "attn_implementation", "model_name", "license", "is_decoder",
-          "output_attentions", "output_hidden_states", "use_cache", "ignore_mismatched_sizes"}
+          "output_attentions", "output_hidden_states", "use_cache", "ignore_mismatched_sizes",
+          # of text, in files of older versions
+          "num_beams", "num_beam_groups", "temperature", "top_k", "top_p", "typical_p",
+          "repetition_penalty", "length_penalty", "num_return_sequences"}
 PROBLEMS = {None: False, "single_label_classification": False, "multi_label_classification": True}
 # DINOv2's names for what ViT calls otherwise, and its scales with the layers that they follow
 DINOV2 = {".norm1.": ".layernorm_before.", ".norm2.": ".layernorm_after.",

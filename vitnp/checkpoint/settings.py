@@ -37,7 +37,8 @@ class Given(NamedTuple):
             if given is None:
                 continue
             if name != "resample":
-                given = list(given) * (len(said["mean"]) if len(given) == 1 else 1)
+                given = list(given) if isinstance(given, tuple | list) else [given]
+                given = given * (len(said["mean"]) if len(given) == 1 else 1)
             if is_said and given != (value if name == "resample" else list(value)):
                 wrong.append(f"{name} {short(value)}, not {short(given)}")
             said[name] = given

@@ -46,7 +46,7 @@ POOLING = {"token": {"global_pool": "token"}, "avg": {"global_pool": "avg"},
            "gap": {"global_pool": "avg", "class_token": False, "fc_norm": False}}
 # Settings of the network that must be timm's own where they are given ...
 READ = {"qkv_bias": (True, False), "qk_norm": (False,), "scale_attn_norm": (False,),
-        "scale_mlp_norm": (False,), "proj_bias": (True,), "pos_embed": ("learn",),
+        "scale_mlp_norm": (False,), "proj_bias": (True,), "pos_embed": ("learn", "none", ""),
         "reg_tokens": (0,), "pre_norm": (False,), "final_norm": (True,),
         "pool_include_prefix": (False,), "embed_norm_layer": (None,), "norm_layer": (None,),
         "act_layer": tuple(GELU)}
@@ -64,7 +64,9 @@ IMAGES = LABELS | {"url", "file", "hf_hub_id", "hf_hub_filename", "source", "arc
                    "test_pool_size", "first_conv", "classifier", "license", "description",
                    "origin_url", "paper_name", "paper_ids", "notes", "model_args", "labels"}
 HEADS = {"tiny": 3, "small": 6, "base": 12, "large": 16, "huge": 16, "giant": 16, "gigantic": 16}
-ARCHITECTURE = re.compile(rf"(?:vit|deit)_({'|'.join(HEADS)})_patch\d+_\d+(?:\..*)?")
+SIZES = "|".join(HEADS)
+ARCHITECTURE = re.compile(rf"(?:(?:vit|deit)_({SIZES})_patch\d+_\d+|deit3_({SIZES})_patch\d+_\d+|"
+                          rf"flexivit_({SIZES})|vit_({SIZES})_patch14_dinov2)(?:\..*)?")
 
 
 def layout(names=()):
@@ -99,9 +101,10 @@ def load(path, given=settings.NOTHING):
     settings.check_known(place, arguments, READ, OTHERS)
     settings.check_known(place, images, {}, IMAGES)
     with tensors.of_safetensors(path) as source:
-        source = rewritten(source, arguments)
+        size = given.image_size or arguments.get("img_size") or size_of_pictures(images)
+        source = rewritten(source, arguments, size)
         table = layout(source.shapes)
-        config = configure(source, table, said, arguments, images, given)
+        config = configure(source, table, said, arguments, size, given)
         check(place, said, arguments, config)
         preprocess = preparation.from_timm(place, images, config, given)
         names = class_names(place, said, config.classes)
@@ -134,17 +137,26 @@ def save(folder, config, tree, preprocess, class_names=None, multi_label=False,
     write_json(folder / "config.json", said)
 
 
-def rewritten(source, arguments):
-    """Return a Source in which no bias, position or scale (layer scale) is apart from the others.
+def size_of_pictures(images):
+    """Return the image size in timm's settings of images, without the channels, or None."""
+    size = images.get("input_size")
+    return size[1:] if isinstance(size, list) else size
 
-    arguments: what config.json says of the network.
+
+def rewritten(source, arguments, size):
+    """Return a Source with all biases and positions, and scales (layer scale) multiplied in.
+
+    arguments: what config.json says of the network; size: of its images, or None.
     """
     qkv = {name: shape for name, shape in source.shapes.items()
            if name.endswith(".attn.qkv.weight")}
-    if arguments.get("qkv_bias") is False:
+    if not any(name.endswith(".attn.qkv.bias") for name in source.shapes):     # qkv_bias=False
         source = rewriting.with_zeros(source, {f"{name.removesuffix('weight')}bias": shape[:1]
                                                for name, shape in qkv.items()})
-    if arguments.get("no_embed_class") and {"cls_token", "pos_embed"} <= source.shapes.keys():
+    if arguments.get("pos_embed", "learn") != "learn" and size is not None:
+        source = with_no_positions(source, settings.pair(source.path, size))
+    if {"cls_token", "pos_embed"} <= source.shapes.keys() and (
+            arguments.get("no_embed_class") or has_no_class_position(source, size)):
         source = rewriting.with_class_position(source, "pos_embed")
     scales = {}
     for name in source.shapes:
@@ -153,6 +165,23 @@ def rewritten(source, arguments):
                 scales |= {f"{name.removesuffix(scale)}{layer}.{part}": name
                            for part in ("weight", "bias")}
     return rewriting.scaled(source, scales)
+
+
+def with_no_positions(source, size):
+    """Return a Source with positions of zeros, for images of that size."""
+    width, _, _, patch = source.shapes.get("patch_embed.proj.weight", (0, 0, 0, 1))
+    tokens = (size[0] // patch) * (size[1] // patch) + ("cls_token" in source.shapes)
+    return rewriting.with_zeros(source, {"pos_embed": (1, tokens, width)})
+
+
+def has_no_class_position(source, size):
+    """Tell whether there are positions for the patches of images of that size alone."""
+    kernel, positions = (source.shapes.get(name, ()) for name in ("patch_embed.proj.weight",
+                                                                  "pos_embed"))
+    if size is None or len(kernel) != 4 or len(positions) != 3 or not kernel[-1]:
+        return False
+    height, width = settings.pair(source.path, size)
+    return positions[1] == (height // kernel[-1]) * (width // kernel[-1])
 
 
 def pooling_of(source, place, said):
@@ -173,20 +202,19 @@ def pooling_of(source, place, said):
     return possible[said, token, after]
 
 
-def configure(source, table, said, arguments, images, given):
+def configure(source, table, said, arguments, size, given):
     """Return the ViTConfig of a Source and of what config.json says."""
     place = Path(source.path).with_name("config.json")
     pooling = pooling_of(source, place, arguments.get("global_pool", said.get("global_pool")))
     sizes = renaming.sizes_in(source, table, needed="PCDMT")
-    size = images.get("input_size")
-    size = size[1:] if isinstance(size, list) else size         # after the channels
-    size = arguments.get("img_size") or size
     named = ARCHITECTURE.fullmatch(str(said.get("architecture")))
-    heads = HEADS[named[1]] if given.heads is None and named else given.heads
+    heads = given.heads
+    if heads is None and named:
+        heads = HEADS[next(filter(None, named.groups()))]
     return settings.make_config(
         source.path, patch_size=sizes["P"], channels=sizes["C"], width=sizes["D"],
-        image_size=settings.image_size(source.path, given.image_size or size,
-                                       sizes["T"] - (pooling != "gap"), sizes["P"]),
+        image_size=settings.image_size(source.path, size, sizes["T"] - (pooling != "gap"),
+                                       sizes["P"]),
         depth=sizes["depth"], mlp_width=sizes["M"], classes=sizes.get("K"),
         heads=settings.heads(source.path, heads, arguments.get("num_heads"), sizes["D"]),
         pooling=pooling,

@@ -53,6 +53,10 @@ def run(main):
     except Error as error:
         say(f"error: {error}")
         code = 2
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; what is left must not be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + 13         # as if ended by SIGPIPE
     except KeyboardInterrupt as stop:
         say(str(stop) or "stopped")
         code = getattr(stop, "code", 130)

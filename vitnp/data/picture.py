@@ -12,6 +12,8 @@ from vitnp.errors import Error
 
 # Pillow knows many more, and some of them start other programs (EPS starts Ghostscript).
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".webp", ".tif",
+            ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
 LARGEST = 200_000_000       # pixels
 # What an ISO file announces after its first 8 bytes: the format that Pillow must know
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(

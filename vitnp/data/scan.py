@@ -7,10 +7,9 @@ from pathlib import Path
 
 from vitnp.common.progress import Phase
 from vitnp.data.dataset import check_class_names
+from vitnp.data.picture import SUFFIXES
 from vitnp.errors import Error
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".webp", ".tif",
-            ".tiff", ".ppm", ".pgm", ".pbm", ".pnm")
 PARTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
 NEEDED = ("needed are train/NAME with the pictures of each class, and, where there are pictures to "
           "test with, test/NAME; or one folder NAME for each class and nothing else")

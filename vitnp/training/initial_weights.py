@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from vitnp import model, networks, params, positions, vit
-from vitnp.checkpoint import locate
+from vitnp.checkpoint import hub, locate
 from vitnp.config import ViTConfig
 from vitnp.errors import Error
 
@@ -16,6 +16,7 @@ def load(path, heads=None):
     heads: see vitnp.load. The way is that of the library whose layout the file has, for
     vitnp's own that of the authors.
     """
+    path = hub.local(path)
     which = locate.best_or_last(path)
     _, layout = locate.find(path, which)
     return model.load(path, which, heads), "google" if layout == "native" else layout
