@@ -74,9 +74,10 @@ def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = 
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
     run, state = prepare(recipe, ops, objective)
-    facts = (objective.published(run.trained).config, run.recipe, run.trained.preprocess)
-    folder = run_folder.create(out, recipe.data + objective.SUFFIX,
-                               *map(dataclasses.asdict, facts), pictures=run.dataset.fingerprint)
+    config, preprocess = objective.published(run.trained).config, run.trained.preprocess
+    folder = run_folder.create(out, recipe.data + objective.SUFFIX, dataclasses.asdict(config),
+                               dataclasses.asdict(run.recipe), dataclasses.asdict(preprocess),
+                               run.dataset.fingerprint)
     with run_folder.locked(folder):
         return fit(replace(run, folder=folder), state, Standing())
 
