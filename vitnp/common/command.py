@@ -60,7 +60,4 @@ def run(main):
     except KeyboardInterrupt as stop:
         say(str(stop) or "stopped")
         code = getattr(stop, "code", 130)
-    except BrokenPipeError:         # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141                  # as shells report the end by SIGPIPE
     sys.exit(code)
