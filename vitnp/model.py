@@ -1,18 +1,21 @@
-"""A trained network in one object: configuration, parameters and preprocessing."""
+"""A trained network in one object: configuration, weights, preprocessing."""
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vitnp import kernels, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import google, hub, huggingface, locate, native, timm
 from vitnp.checkpoint.renaming import MOST
 from vitnp.checkpoint.settings import Given
-from vitnp.data.preprocess import Preprocess
+from vitnp.data.preprocess import Images, Preprocess
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.parallel import lanes
@@ -33,8 +36,8 @@ class Model:
     Results are NumPy arrays on any device; one image gives B = 1.
     """
 
-    config: object
-    params: dict
+    config: networks.ViTConfig | networks.ResNetConfig
+    params: dict[str, Any]
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
     ops: Ops = textbook
@@ -42,7 +45,7 @@ class Model:
     class_descriptions: tuple[str, ...] | None = None
     multi_label: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shape, names = (*self.config.image_size, self.config.channels), self.class_names
         if self.preprocess.shape != shape:
             raise Error(f"the preprocessing gives images of the shape {self.preprocess.shape}, but "
@@ -51,29 +54,29 @@ class Model:
             raise Error(f"there are {len(names)} class names, but {self.config.classes} classes; "
                         "give one name for each class, or class_names=None")
 
-    def logits(self, images):
+    def logits(self, images: Images) -> np.ndarray:
         """Return the scores (B, K) of the classes. Raises Error for a network without a head."""
         self._need_head()
         return self._features_and_logits(images)[1]
 
-    def probabilities(self, images):
+    def probabilities(self, images: Images) -> np.ndarray:
         """Return the probabilities (B, K) of the classes: each row has the sum 1.
 
         With multi_label, each class has its own, between 0 and 1.
         """
         return self.probabilities_of(self.logits(images))
 
-    def probabilities_of(self, logits):
+    def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
         """Return the probabilities (B, K) for logits (B, K); see probabilities."""
         if self.multi_label:
             return 0.5 * (1.0 + np.tanh(0.5 * logits))          # the sigmoid, without overflow
         return self.ops.softmax.forward(logits)[0]
 
-    def features(self, images):
+    def features(self, images: Images) -> np.ndarray:
         """Return the input (B, D) of the last linear layer."""
         return self._features_and_logits(images)[0]
 
-    def attention(self, images):
+    def attention(self, images: Images) -> list[np.ndarray]:
         """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
         networks.need_transformer(self.config, "attention weights are")
         images = self._prepare(self.preprocess.batch(images))
@@ -81,7 +84,8 @@ class Model:
         blocks = vit.encode(x, self.params, self.config, self.ops)
         return [to_host(cache["attention"]["weights"]) for _, cache in blocks]
 
-    def loss_and_gradients(self, images, labels, smoothing=0.0):
+    def loss_and_gradients(self, images: Images, labels: ArrayLike,
+                           smoothing: float = 0.0) -> tuple[float, dict[str, Any]]:
         """Return the mean cross-entropy and its gradients, a tree like params, on its device.
 
         labels: one class number an image. Raises Error for other labels.
@@ -100,7 +104,7 @@ class Model:
             smoothing, threads=self.threads)
         return float(losses.mean()), gradients
 
-    def to(self, device, ops=None):
+    def to(self, device: str, ops: str | None = None) -> Self:
         """Return this model with its parameters on "cpu", "gpu" or "auto".
 
         ops: "textbook" or "fused" layers, by default those for the device; a caller's own stay.
@@ -113,7 +117,7 @@ class Model:
         tensors = {path: move(array) for path, array in params.flatten(self.params).items()}
         return dataclasses.replace(self, params=params.nest(tensors), ops=layers)
 
-    def save(self, path, layout="native"):
+    def save(self, path: str | os.PathLike[str], layout: str = "native") -> None:
         """Write a checkpoint that `vitnp.load` reads.
 
         layout: "native", a file; "google", an .npz file; "huggingface" or "timm", a folder.
@@ -131,7 +135,7 @@ class Model:
         else:
             raise Error(f"there is no layout {layout!r}; possible are native, {', '.join(LAYOUTS)}")
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """Return what a checkpoint says besides the tensors."""
         facts = {"config": dataclasses.asdict(self.config),
                  "preprocess": dataclasses.asdict(self.preprocess),
@@ -145,7 +149,7 @@ class Model:
     def _xp(self):
         return get_xp(self.params["norm"]["gamma"])
 
-    def _prepare(self, images):
+    def _prepare(self, images: np.ndarray) -> np.ndarray:
         """Return checked images on the parameters' device, scaled, in their dtype."""
         dtype = self.params["norm"]["gamma"].dtype
         return self.preprocess.scale(to_device(images, self._xp), dtype)
@@ -176,7 +180,9 @@ def check_labels(labels, count, classes):
     return labels
 
 
-def load(path, which="last", heads=None, image_size=None, mean=None, std=None, resample=None):
+def load(path: str | os.PathLike[str], which: str = "last", heads: int | None = None,
+         image_size: int | tuple[int, int] | None = None, mean: Sequence[float] | None = None,
+         std: Sequence[float] | None = None, resample: str | None = None) -> Model:
     """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
     path: a path, or the name of a model on the Hugging Face hub, such as
@@ -228,11 +234,11 @@ def from_checkpoint(tensors, facts, path):
     """Return the Model of what native.load returned; `path` is for the message."""
     try:
         config = networks.config_of(facts["config"])
-        preprocess = preprocess_in(facts, path)
         names = facts["class_names"] and tuple(facts["class_names"])
         words = facts.get("class_descriptions")
     except (KeyError, TypeError) as error:
         raise Error(f"{path} is no checkpoint of this version of vitnp: {error}") from None
+    preprocess = preprocess_of(facts, path)
     averaged = any(name.startswith("ema/") for name in tensors)
     tree = take(tensors, "ema" if averaged else "params", config, path)
     return Model(config, tree, preprocess, names, networks.layers_of(config),
@@ -240,8 +246,8 @@ def from_checkpoint(tensors, facts, path):
                  multi_label=bool(facts.get("multi_label")))
 
 
-def preprocess_in(facts, path):
-    """Return the Preprocess that the facts of vitnp's own checkpoint tell, or raise Error."""
+def preprocess_of(facts, path):
+    """Return the Preprocess in what native.load returned; `path` is for the message."""
     try:
         return Preprocess(**facts["preprocess"])
     except (KeyError, TypeError) as error:

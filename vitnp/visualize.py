@@ -1,4 +1,4 @@
-"""Draw what a network is trained on, how several runs went, and what a network has learned.
+"""Draw a batch, the curves of runs, or what a network has learned.
 
     python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
     python -m vitnp.visualize compare RUN RUN …
@@ -105,11 +105,8 @@ def draw_batch(options):
     wanted = recipe.from_options(options, choices.defaults(options["preset"], options))
     if options["epoch"] > wanted.epochs:
         raise Error(f"--epoch is {options['epoch']}, but the run has {wanted.epochs} epochs")
-    way = None
-    if wanted.init_from:
-        way = initial_weights.load(wanted.init_from, wanted.heads)[0].preprocess
     dataset = data.load(wanted.data, wanted.data_dir, wanted.image_size,
-                        wanted.workers or lanes.cores(), way)
+                        wanted.workers or lanes.cores(), initial_weights.preprocess_of(wanted))
     wanted.configure(dataset)
     chosen, _ = dataset.parts()
     last = math.ceil(len(chosen) / wanted.batch_size)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ class Given(NamedTuple):
 
     heads: int | None = None
     image_size: int | tuple | None = None
-    mean: tuple | None = None
-    std: tuple | None = None
+    mean: Sequence | None = None
+    std: Sequence | None = None
     resample: str | None = None
 
     def checked(self, path, is_said=True, **said):

@@ -1,4 +1,4 @@
-"""Load a data set from where it is published, and look at, check and pack folders of pictures.
+"""Download and check a data set; look at, check and pack folders of pictures.
 
     python -m vitnp.data list
     python -m vitnp.data fetch NAME [--data-dir DIR]

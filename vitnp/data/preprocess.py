@@ -1,14 +1,19 @@
 """From what users have, files, pictures and arrays, to what the network takes."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from vitnp.backend import get_xp, to_host
 from vitnp.data import picture
 from vitnp.errors import Error
 
+File = str | os.PathLike[str]
+Images = File | np.ndarray | Sequence[Any]      # Pillow's pictures too
 RESAMPLE = ("nearest", "bilinear", "bicubic", "lanczos")
 ROUNDING = ("floor", "even")
 
@@ -34,7 +39,7 @@ class Preprocess:
     keep_ratio: bool = False
     rounding: str = "floor"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "resize", tuple(self.resize or self.size))
@@ -54,22 +59,22 @@ class Preprocess:
             object.__setattr__(self, "rounding", "floor")
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """The shape (height, width, C) of one image."""
         return (*self.size, len(self.mean))
 
-    def with_size(self, size):
+    def with_size(self, size: tuple[int, int]) -> "Preprocess":
         """Return this way for images of another (height, width): the same share is cut out."""
-        old = zip(self.resize or self.size, self.size, size, strict=True)
-        resize = tuple(max(1, whole * new // cut) for whole, cut, new in old)
+        (tall, wide), (height, width) = self.resize or self.size, self.size
+        resize = (max(1, tall * size[0] // height), max(1, wide * size[1] // width))
         return replace(self, size=size, resize=resize)
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """The number of channels C."""
         return len(self.mean)
 
-    def batch(self, images):
+    def batch(self, images: Images) -> np.ndarray:
         """Return one image or many as one array (B, height, width, C), uint8 or floats.
 
         images: one or a list of paths, of Pillow's pictures, or of arrays (height, width, C) or
@@ -92,7 +97,7 @@ class Preprocess:
                         "together; give one kind")
         return get_xp(*batches).concatenate(batches)
 
-    def check(self, images):
+    def check(self, images: Any) -> np.ndarray:
         """Return an array of one image or many as (B, height, width, C); see batch."""
         if not hasattr(images, "dtype"):
             try:
@@ -122,7 +127,7 @@ class Preprocess:
             raise Error("no images were given; give at least one")
         return images
 
-    def scale(self, images, dtype=np.float32):
+    def scale(self, images: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Return (images - mean) / std as `dtype`, where images are uint8 or from 0 to 1.
 
         images: (B, height, width, C), on either device, already checked.
@@ -133,7 +138,7 @@ class Preprocess:
         shift = xp.asarray(np.array(self.mean) / np.array(self.std), dtype)
         return images.astype(dtype) * scale - shift
 
-    def read(self, path, draft=False):
+    def read(self, path: File, draft: bool = False) -> np.ndarray:
         """Return the picture in a file as uint8 (height, width, C); see vitnp.data.picture.load.
 
         draft: whether a JPEG may be made smaller while it is decoded, to no less than twice the

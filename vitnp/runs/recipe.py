@@ -5,10 +5,11 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vitnp.config import ViTConfig, is_number
 from vitnp.data import FOLDERS, NAMES
-from vitnp.data.dataset import statistics
+from vitnp.data.dataset import Dataset, statistics
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.networks.resnet import ResNetConfig
@@ -22,7 +23,7 @@ CHOICES = {"optimizer": ("adamw", "sgd"), "best": ("accuracy", "class-mean"),
            "scale": ("half", "data")}
 
 
-def option(default, text):
+def option(default: Any, text: str) -> Any:
     """Return a field of Recipe: its default and the help of its option."""
     return field(default=default, metadata={"help": text})
 
@@ -94,7 +95,7 @@ class Recipe:
     evaluate_every: int = option(1, "epochs between two looks at the validation part")
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.type in (str, str | None):
@@ -138,18 +139,18 @@ class Recipe:
                         f"it must be {possible}")
 
     @property
-    def network(self):
+    def network(self) -> str:
         """What tables call the network: the model, or the weights that it started from."""
         if self.init_from is None:
             return self.model
         return f"{Path(self.init_from).resolve().name} fine-tuned"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What figures call the run."""
         return f"{self.network} on {self.data}"
 
-    def configure(self, dataset):
+    def configure(self, dataset: Dataset) -> tuple[ViTConfig | ResNetConfig, Preprocess]:
         """Return the ViTConfig or ResNetConfig, and the Preprocess, for a data set."""
         height, width, channels = dataset.train_images.shape[1:]
         self._check("crop_padding", self.crop_padding < min(height, width),

@@ -22,6 +22,11 @@ def load(path, heads=None):
     return model.load(path, which, heads), "google" if layout == "native" else layout
 
 
+def preprocess_of(recipe):
+    """Return the Preprocess of the network that a recipe starts from, or None."""
+    return load(recipe.init_from, recipe.heads)[0].preprocess if recipe.init_from else None
+
+
 def start_from(pretrained, config, preprocess, method="google"):
     """Return (config, preprocess, flat): a network for new images and classes, from a Model.
 

@@ -7,22 +7,25 @@ network does not see (masked_patches.py).
 import contextlib
 import dataclasses
 import math
+import os
 import time
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from vitnp import kernels, model, networks, params
+from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, epoch_order
 from vitnp.errors import Error
-from vitnp.layers import textbook
+from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
@@ -62,7 +65,8 @@ class Run:
         return math.ceil(len(self.training) / self.recipe.batch_size)
 
 
-def train(recipe, out=None, ops=textbook, objective=labels):
+def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = textbook,
+          objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
     """Train as the recipe says and return (run folder, Model, test Score or None).
 
     Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
@@ -70,14 +74,17 @@ def train(recipe, out=None, ops=textbook, objective=labels):
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
     run, state = prepare(recipe, ops, objective)
-    facts = (objective.published(run.trained).config, run.recipe, run.trained.preprocess)
-    folder = run_folder.create(out, recipe.data + objective.SUFFIX,
-                               *map(dataclasses.asdict, facts), run.dataset.fingerprint)
+    config, preprocess = objective.published(run.trained).config, run.trained.preprocess
+    folder = run_folder.create(out, recipe.data + objective.SUFFIX, dataclasses.asdict(config),
+                               dataclasses.asdict(run.recipe), dataclasses.asdict(preprocess),
+                               run.dataset.fingerprint)
     with run_folder.locked(folder):
         return fit(replace(run, folder=folder), state, Standing())
 
 
-def resume(folder, changes=None, ops=textbook, objective=labels):
+def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None,
+           ops: Ops = textbook,
+           objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
     changes: fields of the recipe that have no influence on the result, such as threads. Raises
@@ -120,7 +127,7 @@ def prepare(recipe, ops=textbook, objective=labels, folder=None):
 
 def go_on(recipe, ops, objective, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
-    dataset = run_data.load(recipe, model.preprocess_in(facts, path), path.parent)
+    dataset = run_data.load(recipe, model.preprocess_of(facts, path), path.parent)
     found = objective.go_on(recipe, dataset, tensors, facts, path)
     run, state = assemble(recipe, dataset, *found, ops, objective)
     steps.restore(state, tensors, run.trained.config, path, objective.PREFIX)
