@@ -17,6 +17,7 @@ from vitnp import params, predict, vit
 from vitnp.analysis import interpret
 from vitnp.analysis.drawing import canvas, prediction_figure
 from vitnp.checkpoint import class_names
+from vitnp.data.picture import SUFFIXES
 from vitnp.data.preprocess import Preprocess
 
 NAMES = ("zebra", "apple", "$x$ a name that is long enough to be cut short in a small figure", "猫",
@@ -153,8 +154,7 @@ def test_a_bad_picture_is_a_line_and_the_others_go_on(work, capsys, monkeypatch,
     code = call(f"model.safetensors text.png a.png nowhere.png run b.jpg {form} --top 1")
     out, messages = capsys.readouterr()
     assert code == 1 and messages.splitlines() == [
-        ("run is a folder without pictures (files whose names end in .jpg, .jpeg, .png, .bmp, "
-         ".gif, .webp, .tif, .tiff, .ppm, .pgm, .avif, .heic, .heif)"),
+        f"run is a folder without pictures (files whose names end in {', '.join(SUFFIXES)})",
         "text.png cannot be read as a picture: cannot identify image file 'text.png'",
         "nowhere.png cannot be read as a picture: No such file or directory"]
     assert call(f"model.safetensors a.png b.jpg {form} --top 1") == 0

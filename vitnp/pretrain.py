@@ -18,7 +18,7 @@ from vitnp.runs import choices, recipe
 
 # What needs labels, or a network to start from
 WITHOUT = ("init_from", "heads", "tune", "layer_decay", "stem", "mixup", "cutmix",
-           "label_smoothing")
+           "label_smoothing", "balance", "best")
 DEFAULTS = {"label_smoothing": 0.0, "rotate": 0.0, "rescale": 0.0, "learning_rate": 1e-3,
             "epochs": 20, "warmup_epochs": 1}
 SIZES = ("image_size", "model", "batch_size", "crop_padding", "resized_crop", "flip", "scale")

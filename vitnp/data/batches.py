@@ -26,13 +26,13 @@ def batch_of(dataset, order, recipe, epoch, i, xp=np):
     return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
-def ahead(prepare, numbers, waiting=AHEAD):
-    """Yield prepare(number) for each number, in order, prepared by a thread in the background.
+def ahead(prepare, numbers, waiting=AHEAD, threads=1):
+    """Yield prepare(number) for each number, in order, prepared by threads in the background.
 
     waiting: how many of them wait at most. What prepare raises is raised here, in its place of the
     order.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
         ready = deque()
         try:
             for number in numbers:

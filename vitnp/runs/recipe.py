@@ -18,8 +18,9 @@ LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
-CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
-           "position_start": ("normal", "sincos"), "scale": ("half", "data")}
+CHOICES = {"optimizer": ("adamw", "sgd"), "best": ("accuracy", "class-mean"),
+           "tune": ("all", "head"), "position_start": ("normal", "sincos"),
+           "scale": ("half", "data")}
 
 
 def option(default: Any, text: str) -> Any:
@@ -67,6 +68,10 @@ class Recipe:
     mixup: float = option(0.0, "alpha of mixing pairs of images by weight; 0 for none")
     cutmix: float = option(0.0, "alpha of mixing pairs of images by a rectangle; 0 for none")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
+    balance: bool = option(False, "let all classes count alike in the loss, however many images "
+                           "they have")
+    best: str = option("accuracy", "what the validation chooses the best weights by: accuracy, or "
+                       "class-mean, the mean of the classes' accuracies")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
     stem: str | None = option(None, "channels of a convolutional stem's layers, such as 24,48, of "
@@ -117,7 +122,8 @@ class Recipe:
         self._check("layer_decay", is_number(self.layer_decay) and 0 < self.layer_decay <= 1,
                     "a number above 0, at most 1")
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
-        self._check("tf32", isinstance(self.tf32, bool), "true or false")
+        for name in ("tf32", "balance"):
+            self._check(name, isinstance(getattr(self, name), bool), "true or false")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,

@@ -4,6 +4,8 @@ An objective is a module with the names of this one, which the loop calls. The o
 masked_patches.
 """
 
+import math
+
 import numpy as np
 
 from vitnp import model, networks, params
@@ -17,8 +19,9 @@ from vitnp.runs import run_folder
 from vitnp.training import initial_weights, steps
 from vitnp.training.steps import compute_gradients
 
-__all__ = ["COMMAND", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients", "finish",
-           "go_on", "kept", "origin", "parts", "published", "start", "validate"]
+__all__ = ["COMMAND", "PREFIX", "SUFFIX", "batch", "checkpoint", "class_weights",
+           "compute_gradients", "finish", "go_on", "kept", "origin", "parts", "published", "remark",
+           "start", "validate"]
 
 COMMAND = "vitnp.train"     # what resumes such a run
 SUFFIX = ""                 # of the folder's name
@@ -60,6 +63,28 @@ def go_on(recipe, dataset, tensors, facts, path):
     return saved.config, saved.preprocess, params.allocate(shapes, np.float32, np)
 
 
+def class_weights(recipe, labels, classes):
+    """Return a factor (K,) for each class, float32, or None without --balance.
+
+    It is N / (K N_k), so that every class counts alike and the mean over all N images is 1.
+    """
+    if not recipe.balance:
+        return None
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def remark(run, record):
+    """Return a hint where an epoch's loss is still that of guessing, ln K, or None."""
+    chance = math.log(run.trained.config.classes)
+    warmup = min(run.recipe.warmup_epochs, run.recipe.epochs / 2)
+    if record["epoch"] <= warmup or abs(record["train_loss"] - chance) > chance / 200:
+        return None
+    return (f"the loss of this epoch is ln {run.trained.config.classes} = {chance:.3f}, that of "
+            "guessing: nothing is learned; look at a batch (python -m vitnp.visualize batch), and "
+            "try another --learning-rate")
+
+
 def parts(run):
     """Say in words what the run trains on, validates and tests."""
     return (f"{len(run.training):,} images to train on, {len(run.validation):,} to validate, "
@@ -88,10 +113,13 @@ def kept(run, state):
 
 
 def validate(run):
-    """Return mean loss and accuracy on the validation part."""
+    """Return mean loss and accuracy on the validation part, and what else chooses the best."""
     score = evaluation.score(run.averaged, run.dataset.train_images, run.dataset.train_labels,
                              run.validation)
-    return score.loss, score.accuracy
+    if run.recipe.best == "accuracy":
+        return score.loss, score.accuracy
+    # NaN where a class has no image
+    return score.loss, score.accuracy, float(np.nanmean(score.class_accuracies))
 
 
 def finish(run, best, best_epoch):

@@ -30,7 +30,7 @@ from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import labels, run_data, steps
+from vitnp.training import forecast, labels, run_data, steps
 from vitnp.training.saving import (
     Standing,
     Sums,
@@ -146,6 +146,8 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
     training, validation = dataset.parts()
     training = some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
+    weights = objective.class_weights(recipe, dataset.train_labels[training], config.classes)
+    state.class_weights = None if weights is None else to_device(weights, xp)
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
     averaged = trained
@@ -175,6 +177,9 @@ def fit(run, state, standing):
     recipe, folder = run.recipe, run.folder
     progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{run.objective.parts(run)}; device {recipe.device}; run {folder}")
+    for warning in forecast.warnings(run.trained.config, state.params.size, recipe.batch_size,
+                                     get_xp(state.params)):
+        progress.say(warning)
     if state.step == 0:
         run_folder.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent
@@ -195,7 +200,8 @@ def train_epoch(run, state, standing, shown, wish):
     order = epoch_order(run.training, recipe.seed, epoch)
     prepare_batch = partial(run.objective.batch, run, order, epoch, xp=xp)
     saved, reported = time.monotonic(), sums.seen
-    with contextlib.closing(ahead(prepare_batch, range(done, run.steps))) as batches:
+    with contextlib.closing(ahead(prepare_batch, range(done, run.steps),
+                                  threads=run_data.threads(run.dataset))) as batches:
         for i in range(done, run.steps):
             began = time.perf_counter()
             pictures, targets = next(batches)
@@ -261,13 +267,18 @@ def finish_epoch(run, state, standing, shown):
     standing.sums = Sums()
     if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
         began = time.perf_counter()
-        loss, accuracy = run.objective.validate(run)
+        loss, accuracy, *chooses = run.objective.validate(run)
         record |= {"validation_loss": loss, "validation_accuracy": accuracy,
                    "validation_seconds": time.perf_counter() - began}
-        if accuracy >= standing.best_accuracy:          # of two equal ones the later
-            standing.best_accuracy, standing.best_epoch = accuracy, epoch
+        found = accuracy
+        if chooses:
+            found = record["validation_class_mean"] = chooses[0]
+        if found >= standing.best_accuracy:             # of two equal ones the later
+            standing.best_accuracy, standing.best_epoch = found, epoch
             save_best(run, state, standing)
     shown.epoch(record)
+    if remark := run.objective.remark(run, record):
+        progress.say(remark)
     with guarded(run):
         run_folder.append_metrics(run.folder, record)
     save(run, state, standing)

@@ -55,6 +55,14 @@ def go_on(recipe, dataset, tensors, facts, path):
     return config, preprocess, params.allocate(masked.shapes(config), np.float32, np)
 
 
+def class_weights(recipe, labels, classes):
+    """Return None: there are no classes."""
+
+
+def remark(run, record):
+    """Return None: no loss is known to be that of guessing."""
+
+
 def parts(run):
     """Say in words what the run trains on and validates."""
     return (f"without labels, {len(run.training):,} images to train on, "

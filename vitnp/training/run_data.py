@@ -27,3 +27,8 @@ def load(recipe, preprocess=None, folder=None):
         check.refuse(complaints, recipe.data_dir or data.folder_of(recipe.data, None))
         say(check.describe(sizes))
     return dataset
+
+
+def threads(dataset):
+    """Return how many threads prepare batches: two for files, one decodes while one augments."""
+    return 2 if isinstance(dataset.train_images, Pictures) else 1
