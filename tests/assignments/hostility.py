@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import vitnp
-from tutorials.assignments import isolation, sandbox
-from tutorials.assignments.sandbox import Call, Ref
+from tutorials.assignments import sandbox
+from tutorials.assignments.sandbox import Call, Ref, isolation
 
 FOLDER = Path(__file__).parent / "hostile"
 CLONE = Path(vitnp.__file__).parent.parent

@@ -4,7 +4,9 @@ import pytest
 import table
 
 from tutorials.assignments import __main__ as command_line
-from tutorials.assignments import checking, oracles, starter, students, tasks
+from tutorials.assignments import checking, starter, tasks
+from tutorials.assignments import train as train_command
+from tutorials.assignments.checking import oracles
 from vitnp import Error
 
 SOFTMAX, LINEAR = starter.library_text("layers.softmax"), starter.library_text("layers.linear")
@@ -153,7 +155,7 @@ def test_training_takes_the_layers_that_pass(tmp_path, monkeypatch, capsys):
     assert taken[0].linear.__name__ == "vitnp.layers.linear"
     with pytest.raises(Error, match=r"layernorm.py, line 1: ZeroDivisionError.*get_xp"):
         (tmp_path / "layernorm.py").write_text("1 / 0")
-        students.guarded(lambda: students.load(tmp_path, "layers.layernorm"), tmp_path)
+        train_command.guarded(lambda: train_command.load(tmp_path, "layers.layernorm"), tmp_path)
 
 
 def test_wrong_and_right_answers_are_enough_and_can_be_planted():

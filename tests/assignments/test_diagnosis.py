@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
-from tutorials.assignments import (
-    bank,
-    checking,
-    diagnosis,
-    faults,
-    oracles,
-    relations,
-    starter,
-    tasks,
-)
+from tutorials.assignments import checking, starter, tasks
+from tutorials.assignments.checking import bank, diagnosis, faults, oracles, relations
+from tutorials.assignments.tasks import planting
 from vitnp import Error
 
 MODULES = [module for task in tasks.TASKS for module in task.modules]
@@ -121,7 +114,7 @@ def test_only_the_first_image_is_seen():
 def test_what_the_numbers_leave_open_is_told_from_the_rest(task, right, wrong, likely):
     """The likely mistakes are these, and no others beside them."""
     module = tasks.find(task).modules[0]
-    text = bank.plant(starter.library_text(module), [(right, wrong)])
+    text = planting.plant(starter.library_text(module), [(right, wrong)])
     message = checking.check_task(task, {tasks.find(task).files[0]: text}).message
     told = [line.removeprefix("likely: ") for line in message.split("\n") if "likely: " in line]
     assert told == likely, message
@@ -136,7 +129,7 @@ def test_what_the_numbers_leave_open_is_told_from_the_rest(task, right, wrong, l
      "(in the case: scores around 900)"),
 ])
 def test_attention_is_asked_where_dropout_and_large_scores_matter(right, wrong, told):
-    text = bank.plant(starter.library_text("layers.dot_product_attention"), [(right, wrong)])
+    text = planting.plant(starter.library_text("layers.dot_product_attention"), [(right, wrong)])
     report = checking.check_task("07-one-head", {"dot_product_attention.py": text})
     assert told in report.message, report.message
 
@@ -154,10 +147,10 @@ def test_numbers_of_the_message():
 
 def test_a_text_of_another_form_is_refused():
     with pytest.raises(Error, match="neither - nor"):
-        bank.read("sign: wrong\n-a\nb")
+        planting.read("sign: wrong\n-a\nb")
     with pytest.raises(Error, match="occurs 2 times, not once"):
-        bank.plant("a a", [("a", "b")])
-    assert bank.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
+        planting.plant("a a", [("a", "b")])
+    assert planting.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
         ("x: y", [("a", "b"), ("c", "")]), ("z: w", [("d", "")])]
 
 

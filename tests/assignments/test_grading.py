@@ -14,7 +14,9 @@ import zipfile
 import hostility
 import pytest
 
-from tutorials.assignments import checking, exports, grading, isolation, submissions, tasks
+from tutorials.assignments import checking, grading, tasks
+from tutorials.assignments.grading import exports, submissions
+from tutorials.assignments.sandbox import isolation
 from vitnp import Error
 
 WANTED = {"layernorm.py", "linear.py"}

@@ -12,7 +12,7 @@ import hostility
 import numpy as np
 import pytest
 
-from tutorials.assignments import isolation
+from tutorials.assignments.sandbox import isolation
 
 pytestmark = pytest.mark.slow
 both = pytest.mark.parametrize("level", isolation.STRONG)

@@ -8,8 +8,8 @@ import hostility
 import numpy as np
 import pytest
 
-from tutorials.assignments import outcomes, package_copy, sandbox, wire
-from tutorials.assignments.sandbox import OPS, Call, Ref
+from tutorials.assignments import sandbox
+from tutorials.assignments.sandbox import OPS, Call, Ref, outcomes, package_copy, wire
 from vitnp import Error, ViTConfig, layers
 
 LINEAR = "vitnp.layers.linear"

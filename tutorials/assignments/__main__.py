@@ -9,7 +9,7 @@
 
 import argparse
 
-from tutorials.assignments import checking, grading, starter, students, tasks
+from tutorials.assignments import checking, grading, starter, tasks, train
 from vitnp.common import command
 from vitnp.errors import Error
 
@@ -24,7 +24,7 @@ def main(arguments):
     add_start(words)
     add_hint(words)
     add_check(words)
-    students.add_parser(words)
+    train.add_parser(words)
     grading.add_parser(words)
     options = parser.parse_args(arguments)
     return options.main(options)

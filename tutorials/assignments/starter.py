@@ -4,8 +4,9 @@ import ast
 import re
 from pathlib import Path
 
-from tutorials.assignments import bank, tasks
-from tutorials.assignments.package_copy import library_text
+from tutorials.assignments import tasks
+from tutorials.assignments.sandbox.package_copy import library_text
+from tutorials.assignments.tasks import planting
 from vitnp.common.files import refusing
 from vitnp.errors import Error
 
@@ -39,7 +40,7 @@ def text_of(task, module, only=None):
     """Return the starter of one module of a task."""
     source = library_text(module)
     if task.bug:
-        return bank.plant(source, planted()[task.name])
+        return planting.plant(source, planted()[task.name])
     names = [name for name in task.functions_of(module) if only in (None, name)]
     if not names:
         raise Error(f"{task.name} has no function {only}; it has "
@@ -49,7 +50,7 @@ def text_of(task, module, only=None):
 
 def planted():
     """Return the planted mistakes, a dict exercise → pairs (right text, wrong text)."""
-    return dict(bank.read(BUGS.read_text(encoding="utf-8")))
+    return dict(planting.read(BUGS.read_text(encoding="utf-8")))
 
 
 def chapter(task):

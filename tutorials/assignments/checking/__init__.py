@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tutorials.assignments import faults, oracles, package_copy, sandbox, tasks
-from tutorials.assignments.faults import Fault
-from tutorials.assignments.sandbox import Call, Ref
+from tutorials.assignments import sandbox, tasks
+from tutorials.assignments.checking import faults, oracles
+from tutorials.assignments.checking.faults import Fault
+from tutorials.assignments.sandbox import Call, Ref, package_copy
 from vitnp.errors import Error
 
 SECONDS = 20.0      # for all calls of a task; the library needs well under one
@@ -172,7 +173,8 @@ def helpers(calls):
     called = {call.module.removeprefix("vitnp.") for call in calls.values()}
     needed = {f"{name}.py": f"{name}.py" for name in called if name.startswith("exam_")}
     needed["layers/dropout.py"] = "fixed_dropout.py"
-    return {path: (tasks.HERE / file).read_text(encoding="utf-8") for path, file in needed.items()}
+    return {path: Path(__file__).with_name(file).read_text(encoding="utf-8")
+            for path, file in needed.items()}
 
 
 def judge(task, functions, answers, calls, results, outcome):

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from tutorials.assignments import wire
+from tutorials.assignments.sandbox import wire
 
 LARGEST_RESULT, MOST_PRINTED = 2**25, 2**20     # bytes
 LONGEST_TEXT, LONGEST_MESSAGE = 4000, 600       # characters that a report repeats

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tutorials.assignments.questions import Question
+from tutorials.assignments.checking.questions import Question
 
 
 def gradcheck(given):

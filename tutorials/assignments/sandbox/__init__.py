@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutorials.assignments import isolation as levels
-from tutorials.assignments import wire
-from tutorials.assignments.outcomes import (
+from tutorials.assignments.sandbox import isolation as levels
+from tutorials.assignments.sandbox import wire
+from tutorials.assignments.sandbox.outcomes import (
     LARGEST_RESULT,
     MOST_PRINTED,
     Outcome,
@@ -24,8 +24,8 @@ from tutorials.assignments.outcomes import (
     judge,
     size_of,
 )
-from tutorials.assignments.package_copy import write_copy
-from tutorials.assignments.wire import OPS, Ref
+from tutorials.assignments.sandbox.package_copy import write_copy
+from tutorials.assignments.sandbox.wire import OPS, Ref
 from vitnp.errors import Error
 
 __all__ = ["OPS", "Call", "Outcome", "Ref", "Result", "run"]

@@ -14,8 +14,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tutorials.assignments import checking, exports, isolation, submissions, tasks
-from tutorials.assignments.outcomes import clean
+from tutorials.assignments import checking, tasks
+from tutorials.assignments.grading import exports, submissions
+from tutorials.assignments.sandbox import isolation
+from tutorials.assignments.sandbox.outcomes import clean
 from vitnp.common import command
 from vitnp.errors import Error
 

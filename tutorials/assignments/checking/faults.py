@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tutorials.assignments import diagnosis, oracles
-from tutorials.assignments.relations import OVERWRITTEN
+from tutorials.assignments.checking import diagnosis, oracles
+from tutorials.assignments.checking.relations import OVERWRITTEN
 
 FORM_WORDS = {"plain": "", "strided": ", arguments that are not contiguous",
               "read-only": ", arguments that are read-only", "float32": ", in float32"}

@@ -1,16 +1,16 @@
 """The bank of known mistakes: what each of them would give, computed on the same question."""
 
-import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from tutorials.assignments import oracles
-from tutorials.assignments.package_copy import library_text
-from vitnp.errors import Error
+from tutorials.assignments.checking import oracles
+from tutorials.assignments.sandbox.package_copy import library_text
+from tutorials.assignments.tasks.planting import plant, read
 
-MISTAKES = oracles.HERE / "mistakes"
+MISTAKES = Path(__file__).parent / "mistakes"
 
 
 @dataclass(frozen=True)
@@ -20,38 +20,6 @@ class Mistake:
     kinds: tuple[str, ...]
     sentence: str
     text: str
-
-
-def read(text):
-    """Return the paragraphs of a file as (head line, pairs (right text, wrong text)).
-
-    The form is told in mistakes/README.md. Raises Error for a line of another form.
-    """
-    found = []
-    for paragraph in re.split(r"\n\n+", text.strip()):
-        head, *lines = paragraph.split("\n")
-        pairs, signs = [], "+"
-        for line in lines:
-            if line[:1] not in ("-", "+"):
-                raise Error(f"this line begins with neither - nor +: {line!r}")
-            if line[0] == "-" and signs == "+":
-                pairs.append(([], []))
-            signs = line[0]
-            pairs[-1][signs == "+"].append(line[1:])
-        found.append((head, [("\n".join(right), "\n".join(wrong)) for right, wrong in pairs]))
-    return found
-
-
-def plant(source, pairs):
-    """Return a source with each right text replaced with the wrong one.
-
-    Raises Error where a right text does not occur once: the library has changed.
-    """
-    for right, wrong in pairs:
-        if source.count(right) != 1:
-            raise Error(f"this occurs {source.count(right)} times, not once: {right!r}")
-        source = source.replace(right, wrong)
-    return source
 
 
 @lru_cache

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tutorials.assignments import bank, oracles
-from tutorials.assignments.relations import (
+from tutorials.assignments.checking import bank, oracles
+from tutorials.assignments.checking.relations import (
     AXIS,
     BIAS,
     EQUAL,
@@ -30,7 +30,7 @@ from tutorials.assignments.relations import (
     relation,
     word,
 )
-from tutorials.assignments.wire import OPS
+from tutorials.assignments.sandbox.wire import OPS
 from vitnp import params
 
 EQUAL_FLOAT32 = 1e-4        # of the largest entry

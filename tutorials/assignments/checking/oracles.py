@@ -11,17 +11,16 @@ from types import ModuleType
 
 import numpy as np
 
-import vitnp
-from tutorials.assignments import fixed_dropout, layer_questions, other_questions
-from tutorials.assignments.package_copy import library_text
-from tutorials.assignments.questions import FORMS, Question, source
-from tutorials.assignments.wire import OPS
+from tutorials.assignments.checking import fixed_dropout, layer_questions, other_questions
+from tutorials.assignments.checking.questions import FORMS, Question, source
+from tutorials.assignments.sandbox.package_copy import library_text
+from tutorials.assignments.sandbox.wire import OPS
 from vitnp import params
 from vitnp.gradcheck import numeric_gradient
 from vitnp.layers import textbook
 
 TEXTBOOK = replace(textbook, dropout=fixed_dropout)
-HERE, LIBRARY = Path(__file__).parent, Path(vitnp.__file__).parent
+HERE = Path(__file__).parent
 
 
 class Unfit(Exception):

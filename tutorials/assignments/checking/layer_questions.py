@@ -5,8 +5,8 @@ Each takes a questions.Source and returns the questions, the plainest of each fu
 
 import numpy as np
 
-from tutorials.assignments.questions import Question, block_parameters, config_of
-from tutorials.assignments.wire import OPS
+from tutorials.assignments.checking.questions import Question, block_parameters, config_of
+from tutorials.assignments.sandbox.wire import OPS
 
 FORWARD = "forward"
 DRAWS = "draws"         # in place of a generator: the fixed dropout asks only whether there is one

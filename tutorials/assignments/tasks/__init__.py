@@ -9,7 +9,7 @@ from pathlib import Path
 from vitnp.errors import Error
 
 HERE = Path(__file__).parent
-CHAPTERS = HERE.parent
+CHAPTERS = HERE.parent.parent
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def points(path=HERE / "points.csv"):
 def text(task):
     """Return what is said of a task when it is started: all that stands before its hints."""
     if task.bug:
-        return (HERE / "tasks" / "bug.md").read_text(encoding="utf-8").strip()
+        return (HERE / "bug.md").read_text(encoding="utf-8").strip()
     return written(task).partition("## Hint 1")[0].strip()
 
 
@@ -157,7 +157,7 @@ def hint(task, level):
 
 def written(task):
     """Return the text of a task's file."""
-    return (HERE / "tasks" / f"{task.name}.md").read_text(encoding="utf-8")
+    return (HERE / f"{task.name}.md").read_text(encoding="utf-8")
 
 
 def place(task, function):
