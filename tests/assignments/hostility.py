@@ -25,7 +25,7 @@ def text(name, **words):
 
 
 def strong(level):
-    """Return a strong level, or skip the test with the reason why it is not to be had."""
+    """Return a level of grading's, or skip the test with the reason why it is not to be had."""
     if reason := isolation.reason_against(level):
         pytest.skip(f"{level}: {reason}")
     return level

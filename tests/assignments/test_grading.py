@@ -134,11 +134,32 @@ def test_gradescope_and_junit_get_their_forms(tmp_path):
 
 
 def test_without_strong_isolation_trust_is_asked_for(monkeypatch):
-    monkeypatch.setattr(isolation, "best", lambda: "limits")
     monkeypatch.setattr(isolation, "reason_against", lambda level: "not here")
-    with pytest.raises(Error, match="cannot be shut off from this machine .* pass --trust"):
-        grading.choose_level(trust=False)
-    assert grading.choose_level(trust=True) == "limits"
+    for root in (True, False):
+        monkeypatch.setattr(isolation, "is_root", lambda root=root: root)
+        for trust in (True, False):
+            with pytest.raises(Error, match="cannot be shut off.*apt-get install bubblewrap"):
+                isolation.choose(trust)
+    monkeypatch.setattr(isolation, "is_root", lambda: True)
+    monkeypatch.setattr(isolation, "refuse_reachable", lambda paths: None)
+    monkeypatch.setattr(isolation, "reason_against",
+                        lambda level: "not here" if level == "bwrap" else None)
+    with pytest.raises(Error, match="pass --trust to run it as a user without rights"):
+        isolation.choose(trust=False)
+    assert isolation.choose(trust=True) == "user"
+
+
+def test_what_another_user_may_read_is_refused(tmp_path):
+    if not isolation.is_root():
+        pytest.skip("only root can become another user")
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != folder.parent:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (tmp_path / "solution.py").write_text("secret")
+    with pytest.raises(Error, match="could read .*solution.py; chmod 700"):
+        isolation.refuse_reachable([tmp_path / "solution.py"])
+    tmp_path.chmod(0o700)
+    isolation.refuse_reachable([tmp_path / "solution.py"])
 
 
 def test_one_crash_costs_one_task_or_one_student(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from tutorials.assignments.checking.faults import Fault
 from tutorials.assignments.sandbox import Call, Ref, package_copy
 from vitnp.errors import Error
 
+NEEDED = {"other backward": "other", "late": "other"}   # the forward that is needed, if not its own
 SECONDS = 20.0      # for all calls of a task; the library needs well under one
 
 
@@ -57,18 +58,24 @@ class Report:
 def check_task(name, sources, seed=0, isolation="none"):
     """Return the Report on a task.
 
-    sources: a dict file name → text, such as "layernorm.py"; seed: which values and sizes are
-    drawn; isolation: see sandbox.run. Raises Error for an unknown task.
+    sources: a dict file name → text, such as "layernorm.py"; where one of the task's files is not
+    there, the others are judged. seed: which values and sizes are drawn; isolation: see
+    sandbox.run. Raises Error for an unknown task.
     """
     task = tasks.find(name)
-    missing = [file for file in task.files if file not in sources]
-    if missing:
-        return Report(name, "missing", note=f"{missing[0]} is not there")
-    checked = [check_module(task, module, sources[task.file_of(module)], seed, isolation)
-               for module in task.modules]
-    verdicts = tuple(verdict for found, _ in checked for verdict in found)
-    return Report(name, status_of(verdicts), verdicts,
-                  printed="".join(printed for _, printed in checked))
+    verdicts, printed, missing = [], "", []
+    for module in task.modules:
+        file = task.file_of(module)
+        if file in sources:
+            found, text = check_module(task, module, sources[file], seed, isolation)
+            verdicts, printed = verdicts + found, printed + text
+        else:
+            missing.append(f"{file} is not there")
+            verdicts += [Verdict(short(f"{module}:{function}"), None, missing[-1])
+                         for function in task.functions_of(module)]
+    whole = len(missing) == len(task.modules)
+    status = "missing" if whole else status_of(verdicts, bool(missing))
+    return Report(name, status, () if whole else tuple(verdicts), "; ".join(missing), printed)
 
 
 def check_module(task, module, text, seed, isolation):
@@ -79,8 +86,8 @@ def check_module(task, module, text, seed, isolation):
     """
     answers = oracles.answers(module, seed)
     calls = plan(answers)
-    files = {package_copy.path_of(f"vitnp.{module}"): text} | helpers(calls)
-    outcome = sandbox.run(files, list(calls.values()), seconds=SECONDS, isolation=isolation)
+    outcome = sandbox.run({package_copy.path_of(f"vitnp.{module}"): text}, list(calls.values()),
+                          SECONDS, isolation=isolation, helpers=helpers(calls))
     results = dict(zip(calls, outcome.results, strict=False))
     functions = [f"{module}:{name}" for name in task.functions_of(module)]
     if outcome.status != "ok" and not results:
@@ -112,39 +119,53 @@ def read_folder(folder):
     return sources
 
 
+@dataclass(frozen=True)
+class Step:
+    """One call of a check: about which question (its number), in which form, and what it is.
+
+    what: "forward"; "prepare" (the same, and what it returns is kept), "entry" (what the cache must
+    hold), "backward" and "again" (the same backward once more). With the first question about a
+    function: "other" and "other backward" (other values in the same shapes), then "late" (the first
+    backward once more) and "returned" (what the first forward returned, looked at again).
+    """
+
+    number: int
+    form: str
+    what: str
+
+
 def plan(answers):
-    """Return the calls of a check in order, a dict (number of the answer, form, what) → Call.
+    """Return the calls of a check in order, a dict Step → Call.
 
     All forwards come before the first backward, so that they are judged whatever becomes of it.
-    what: "forward"; then "prepare" (the same, and what it returns is kept), "entry" (what the cache
-    must hold), "backward" and "again" (the same backward once more). With the first question about
-    a function: "other" and "other backward" (other values in the same shapes), then "late" (the
-    first backward once more) and "returned" (what the first forward returned, looked at again).
     """
-    calls = {(number, form, "forward"): forward_call(answer, form)
+    calls = {Step(number, form, "forward"): forward_call(answer, form)
              for number, answer in enumerate(answers) for form in answer.question.forms}
-    for number, form, _ in list(calls):
-        answer, key = answers[number], (number, form)
-        question, kept, plain = answer.question, f"{number} {form}", form == "plain"
+    for first_step in list(calls):
+        number, form = first_step.number, first_step.form
+        answer, kept, plain = answers[number], f"{number} {form}", form == "plain"
+        question = answer.question
+
+        def add(what, call, number=number, form=form):
+            calls[Step(number, form, what)] = call
+
         if question.called:
             continue                    # these work in place, and keep nothing
-        first = plain and answer.other is not None
-        calls[*key, "prepare"] = replace(calls[*key, "forward"], keep=kept, send=())
+        add("prepare", replace(calls[first_step], keep=kept, send=()))
         if plain and question.entry:
-            calls[*key, "entry"] = look(Ref(kept, 1), *question.entry)
+            add("entry", look(Ref(kept, 1), *question.entry))
         backward = Call(f"vitnp.{question.call[0]}", question.backward or "",
                         [oracles.in_form(answer.dy, form), Ref(kept, 1)], layout=layout(form))
         if question.backward:
-            calls[*key, "backward"] = backward
+            add("backward", backward)
             if plain:
-                calls[*key, "again"] = backward
-        if first:
-            calls[*key, "other"] = replace(forward_call(answer.other, form), keep="other")
+                add("again", backward)
+        if plain and answer.other is not None:
+            add("other", replace(forward_call(answer.other, form), keep="other"))
             if question.backward:
-                calls[*key, "other backward"] = replace(backward, arguments=[
-                    answer.dy, Ref("other", 1)])
-                calls[*key, "late"] = backward
-            calls[*key, "returned"] = look(Ref(kept, 0 if question.backward else None))
+                add("other backward", replace(backward, arguments=[answer.dy, Ref("other", 1)]))
+                add("late", backward)
+            add("returned", look(Ref(kept, 0 if question.backward else None)))
     return calls
 
 
@@ -178,55 +199,69 @@ def helpers(calls):
 
 
 def judge(task, functions, answers, calls, results, outcome):
-    """Return the Verdict on each function of a module."""
-    unmade, verdicts = next((key for key in calls if key not in results), None), []
+    """Return the Verdict on each function of a module.
+
+    A backward is judged in the cases whose forward is right, the plainest one among them.
+    """
+    unmade, verdicts = next((step for step in calls if step not in results), None), []
+    spoilt = set()                      # Steps of a forward that is wrong there
     for function in functions:
         backward = function.endswith(":backward")
-        if backward and verdicts[-1].passed is not True:
+        steps = asked(function, answers, calls)
+        if backward and replace(steps[0], what="forward") in spoilt:
             verdicts.append(Verdict(short(function), None, "not judged: forward comes first"))
             continue
-        try:
-            for key in asked(function, answers, calls):
-                if key == unmade:
+        found = []
+        for step in steps:
+            if backward and replace(step, what=NEEDED.get(step.what, "forward")) in spoilt:
+                continue
+            try:
+                if step == unmade:
                     raise Fault(outcome.message)
-                if key in results:
-                    faults.examine(answers[key[0]], key, results[key])
-                elif key[2] in ("forward", "backward"):
+                if step in results:
+                    faults.examine(answers[step.number], step, results[step], diagnose=not found)
+                elif step.what in ("forward", "backward"):
                     raise Fault("not judged, since the check was stopped before", judged=False)
-        except Fault as fault:
-            message = told(task, function, fault)
-            verdicts.append(Verdict(short(function), False if fault.judged else None, message,
-                                    fault.kinds))
-        else:
-            verdicts.append(Verdict(short(function), True))
+            except Fault as fault:
+                found.append(fault)
+                if fault.spoils:
+                    spoilt.add(step)
+                if backward:
+                    break
+        verdicts.append(verdict(task, function, found[0]) if found
+                        else Verdict(short(function), True))
     return verdicts
 
 
-def told(task, function, fault):
-    """Return the message about a fault, with the place in the book.
+def verdict(task, function, fault):
+    """Return the Verdict for a Fault, with the place in the book.
 
     Where a planted bug is to be found, the numbers are told and the mistake is not named.
     """
     lines = [line for line in str(fault).split("\n")
              if not (task.bug and line.startswith("likely: "))]
     place = tasks.place(task, function)
-    return "\n".join(lines + ([f"see {place}"] if place and fault.judged else []))
+    message = "\n".join(lines + ([f"see {place}"] if place and fault.judged else []))
+    return Verdict(short(function), False if fault.judged else None, message, fault.kinds)
 
 
 def asked(function, answers, calls):
-    """Return the keys of the calls that tell about a function, plain ones first."""
+    """Return the Steps that tell about a function, plain ones first."""
     module, _, name = function.partition(":")
     backward = name == "backward"
     judged = (module, "forward" if backward else name)
     kinds = (("backward", "again", "other backward", "late") if backward
              else ("forward", "entry", "other", "returned"))
-    keys = [key for key in calls if key[2] in kinds and answers[key[0]].question.judged == judged]
-    order = {key: (key[1] != "plain", key[0], kinds.index(key[2])) for key in keys}
-    return sorted(keys, key=order.get)
+    steps = [step for step in calls
+             if step.what in kinds and answers[step.number].question.judged == judged]
+    return sorted(steps, key=lambda step: (step.form != "plain", step.number,
+                                           kinds.index(step.what)))
 
 
-def status_of(verdicts):
+def status_of(verdicts, missing=False):
     """Return the status of a task from the Verdicts on its functions."""
     if all(verdict.passed for verdict in verdicts):
         return "passed"
-    return "wrong" if any(verdict.passed is False for verdict in verdicts) else "unwritten"
+    if any(verdict.passed is False for verdict in verdicts):
+        return "wrong"
+    return "missing" if missing else "unwritten"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +10,60 @@ import numpy as np
 from tutorials.assignments.checking import oracles
 from tutorials.assignments.sandbox.package_copy import library_text
 from tutorials.assignments.tasks.planting import plant, read
+from vitnp.errors import Error
 
 MISTAKES = Path(__file__).parent / "mistakes"
+END_OF_SOURCE = "\n====\n"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known mistake: its kinds, what the student is told, and the library's text with it."""
+    """A known mistake: its kinds, what the student is told, a right source, and what is planted."""
 
     kinds: tuple[str, ...]
     sentence: str
-    text: str
+    source: str
+    pairs: tuple
+
+    @property
+    def text(self):
+        """The source with the mistake."""
+        return plant(self.source, self.pairs)
 
 
 @lru_cache
 def known(module):
-    """Return the known Mistakes of a module, such as "layers.linear"."""
-    source = library_text(module)
+    """Return the known Mistakes of a module, such as "layers.linear".
+
+    They are planted in the library's text, and those of NAME_steps.txt in a text that is written
+    as students do, which stands at the head of that file.
+    """
+    name, found = module.rpartition(".")[2], []
+    for path in (MISTAKES / f"{name}_steps.txt", MISTAKES / f"{name}.txt"):
+        if not path.exists():
+            continue
+        source, end, paragraphs = path.read_text("utf-8").partition(END_OF_SOURCE)
+        if not end:
+            source, paragraphs = library_text(module), source
+        for head, pairs in read(paragraphs):
+            kinds, sentence = head.split(": ", 1)
+            plant(source, pairs)                # the bank must follow the library
+            found.append(Mistake(tuple(kinds.split(", ")), sentence, source, tuple(pairs)))
+    return tuple(found)
+
+
+@lru_cache
+def doubles(module):
+    """Return pairs of known Mistakes that can be planted in one text, as (first, second, both)."""
     found = []
-    for head, pairs in read((MISTAKES / f"{module.rpartition('.')[2]}.txt").read_text("utf-8")):
-        kinds, sentence = head.split(": ", 1)
-        found.append(Mistake(tuple(kinds.split(", ")), sentence, plant(source, pairs)))
+    for one, other in combinations(known(module), 2):
+        if one.source == other.source and one.sentence != other.sentence:
+            both = Mistake(one.kinds + other.kinds, "", one.source, one.pairs + other.pairs)
+            try:
+                both.text  # noqa: B018
+            except Error:
+                continue
+            found.append((one, other, both))
     return tuple(found)
 
 

@@ -5,13 +5,14 @@ relations that hold for every layer: another sign, a factor, a transpose, a miss
 first image right, a parameter that is not used. Last, what LayerNorm and softmax promise.
 """
 
+import inspect
 import math
 import re
 from dataclasses import replace
 
 import numpy as np
 
-from tutorials.assignments.checking import bank, oracles
+from tutorials.assignments.checking import bank, handing_on, oracles
 from tutorials.assignments.checking.relations import (
     AXIS,
     BIAS,
@@ -34,15 +35,16 @@ from tutorials.assignments.sandbox.wire import OPS
 from vitnp import params
 
 EQUAL_FLOAT32 = 1e-4        # of the largest entry
+MOST_DOUBLES = 1000         # pairs of mistakes that are tried
 # What errors tell of layers within a layer: a pattern of the error, and the sentence
 CALLS_OF_LAYERS = (
     (r"'module' object is not callable", ("a layer such as ops.softmax has two functions: "
      "y, cache = ops.softmax.forward(x) and dx = ops.softmax.backward(dy, cache)")),
     (r"inhomogeneous|'tuple'|can't multiply sequence", ("the forward of a layer returns two "
      "values, its result and its cache: y, cache = ops.softmax.forward(x)")),
-    (r"values to unpack", ("the backward of a layer needs the cache that its own forward "
-     "returned: dx = ops.softmax.backward(dy, cache)")),
 )
+BACKWARD_OF_LAYER = ("the backward of a layer needs the cache that its own forward returned: dx = "
+                     "ops.softmax.backward(dy, cache)")
 
 
 def of_values(answer, form, side, found, wrong):
@@ -64,11 +66,16 @@ def of_values(answer, form, side, found, wrong):
         for part, mine, true in parts_of(name, found[name], right[name]):
             dy = answer.dy if side == "backward" else None
             likely += relation(part, mine, true, sizes) + places(part, mine, true, sizes, dy)
+    if not likely:
+        likely = double_mistakes(answer, form, side, found, wrong, tolerance)
     if not likely and form == "plain":
         for name in unexplained:
             likely += changed_arguments(answer, side, name, found[name], tolerance)
             likely += part_of_dy(answer, side, name, found[name], tolerance)
             likely += promises(answer, side, found[name])
+    if not likely and answer.question.others_right:
+        likely = [Likely((OTHER,), "all is right in the cases before; look at what is new in this "
+                         f"one: {answer.question.title}")]
     return list(dict.fromkeys(likely))[:3]
 
 
@@ -93,6 +100,8 @@ def of_crash(answer, form, side, message):
         for pattern, sentence in CALLS_OF_LAYERS:
             if re.search(pattern, raised):
                 return [Likely((OTHER,), sentence)]
+        if called := re.search(r"ops\.(\w+)\.(\w+)\(", code):
+            return [Likely((OTHER,), call_of_layer(*called.groups(), raised))]
     likely = []
     for mistake in bank.known(answer.question.judged[0]):
         given = bank.consequences(mistake, answer, form, side)
@@ -106,6 +115,20 @@ def of_crash(answer, form, side, message):
     return (about or likely)[:2]
 
 
+def call_of_layer(name, function, raised):
+    """Return what is told of an error in a line that calls a layer: its arguments, in order."""
+    if function == "backward" and "values to unpack" in raised:
+        return BACKWARD_OF_LAYER
+    layer = getattr(oracles.TEXTBOOK, name, None)
+    if not hasattr(layer, function):
+        return f"ops has no {name}.{function}"
+    parameters = inspect.signature(getattr(layer, function))
+    returned = {"forward": "it returns its result and its cache", "merge": "it returns one array",
+                "split": "it returns a list of `parts` arrays"}.get(function, "")
+    return (f"look at what is given to ops.{name}.{function}: its arguments are {parameters}, in "
+            f"this order{'; ' * bool(returned)}{returned}")
+
+
 def split_message(message):
     """Return kind, text and line of code of "ValueError: text (linear.py, line 3: y = x @ w)"."""
     found = re.fullmatch(r"(\w+): (.*?)(?: \(\w+\.py, line \d+(?:: (.*))?\))?", message, re.DOTALL)
@@ -117,10 +140,13 @@ def known_mistakes(answer, form, side, found, wrong, tolerance):
 
     Of two that explain as many, that one is taken which gives what is right as it was found.
     """
-    explained = []
     right = answer.outputs if side == "forward" else answer.gradients
-    for mistake in bank.known(answer.question.judged[0]):
-        given = bank.consequences(mistake, answer, form, side)
+    candidates = [(mistake, bank.consequences(mistake, answer, form, side))
+                  for mistake in bank.known(answer.question.judged[0])]
+    if form == "plain":
+        candidates += [(change, change.given) for change in handing_on.changes(answer, side)]
+    explained = []
+    for mistake, given in candidates:
         if isinstance(given, dict):
             names = [name for name in wrong
                      if equal(found[name], given.get(name), tolerance)
@@ -137,6 +163,26 @@ def known_mistakes(answer, form, side, found, wrong, tolerance):
         left = [name for name in left if name not in gained]
         likely.append(Likely(mistake.kinds, mistake.sentence))
     return likely, left
+
+
+def double_mistakes(answer, form, side, found, wrong, tolerance):
+    """Return two known mistakes that together give one of the wrong arrays, or one and a factor."""
+    module, right = answer.question.judged[0], answer.outputs if side == "forward" else (
+        answer.gradients)
+    for mistake in bank.known(module):
+        given = bank.consequences(mistake, answer, form, side)
+        for name in wrong if isinstance(given, dict) else ():
+            if isinstance(given.get(name), np.ndarray) and not equal(given[name], right[name]):
+                factor = relation(name, found[name], given[name], answer.question.sizes)
+                if factor and found[name].shape == given[name].shape and found[name].any():
+                    return [Likely(mistake.kinds, mistake.sentence),
+                            Likely(factor[0].kinds, f"besides, {factor[0].sentence}")]
+    for one, other, both in bank.doubles(module)[:MOST_DOUBLES]:
+        given = bank.consequences(both, answer, form, side)
+        if isinstance(given, dict) and any(equal(found[name], given.get(name), tolerance)
+                                           for name in wrong):
+            return [Likely(each.kinds, each.sentence) for each in (one, other)]
+    return []
 
 
 def parts_of(name, mine, true):

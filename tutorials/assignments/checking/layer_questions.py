@@ -9,6 +9,8 @@ from tutorials.assignments.checking.questions import Question, block_parameters,
 from tutorials.assignments.sandbox.wire import OPS
 
 FORWARD = "forward"
+LARGE = ("large numbers: subtract the largest of each row before exp, and take the logarithm of "
+         "Σ exp(x - max), never of a probability, not even of p + 1e-10")
 DRAWS = "draws"         # in place of a generator: the fixed dropout asks only whether there is one
 
 
@@ -79,7 +81,7 @@ def softmax(given):
     large = given.shaped("B", "K") + 800.0          # exp of more than 709 is infinite
     return [layer("scores of several heads", "softmax", {"x": given.shaped("B", "H", "K", "T")}),
             layer("a matrix (B, K)", "softmax", {"x": given.shaped("B", "K")}),
-            layer("scores around 800", "softmax", {"x": large})]
+            layer("scores around 800", "softmax", {"x": large}, told=LARGE)]
 
 
 def cross_entropy(given):
@@ -95,7 +97,7 @@ def cross_entropy(given):
             layer("probabilities as targets, smoothing", "cross_entropy", {"logits": logits}, soft,
                   0.1, returns=("losses",)),
             layer("logits around 1000", "cross_entropy", {"logits": 40.0 * logits + 1000.0},
-                  logits.argmin(axis=1), returns=("losses",))]
+                  logits.argmin(axis=1), returns=("losses",), told=LARGE)]
 
 
 def dot_product_attention(given):
@@ -109,7 +111,7 @@ def dot_product_attention(given):
     return [layer("fewer queries than keys", name, few, OPS, entry=("weights",)),
             layer("as many queries as keys", name, many, OPS),
             layer("with dropout", name, many, OPS, 0.4, DRAWS, entry=("weights",)),
-            layer("scores around 900", name, large, OPS)]
+            layer("scores around 900", name, large, OPS, told=LARGE)]
 
 
 def heads(given):
@@ -138,8 +140,10 @@ def attention(given):
     """Return the questions about multi-head attention: all tokens, one query, dropout."""
     p = block_parameters(given)["attention"]
     return [composite("all tokens", "attention", given, p, entry=("weights",)),
-            composite("one query", "attention", given, p, None, 1),
+            composite("one query", "attention", given, p, None, 1, entry=("weights",)),
             composite("with dropout", "attention", given, p, DRAWS, entry=("weights",),
+                      attention_dropout=0.4),
+            composite("one query, with dropout", "attention", given, p, DRAWS, 1,
                       attention_dropout=0.4)]
 
 
@@ -152,9 +156,12 @@ def mlp(given):
 
 
 def block(given):
-    """Return the questions about the encoder block: plain, one query, dropout."""
+    """Return the questions about the block: each argument that it hands on matters in one."""
     p = block_parameters(given)
-    return [composite("all tokens", "block", given, p, eps=0.05, entry=("attention", "weights")),
+    return [composite("all tokens", "block", given, p, eps=0.05),
             composite("one query", "block", given, p, None, 0.0, 1),
+            composite("the erf form", "block", given, p, gelu="erf"),
             composite("with dropout and stochastic depth", "block", given, p, DRAWS, 0.3,
-                      dropout=0.4)]
+                      dropout=0.4),
+            composite("with dropout of the attention weights", "block", given, p, DRAWS,
+                      attention_dropout=0.4)]

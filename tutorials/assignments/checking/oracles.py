@@ -1,7 +1,8 @@
 """The right answers, which the parent process alone knows.
 
-Forward: the library's own functions, which tests compare with independent code. Backward: finite
-differences of the library's forward in float64, with a random upstream gradient.
+They are the library's own, forward and backward, with a random upstream gradient in float64; tests
+hold them against independent code and finite differences. A variant, which is in no chapter, has
+no backward anywhere: its gradients are finite differences of its forward.
 """
 
 from dataclasses import dataclass, replace
@@ -49,13 +50,13 @@ def questions(module, seed=0):
     maker = module.rpartition(".")[2]
     if not module.startswith("layers."):
         given = source(seed)
-        return [replace(question, sizes=given.sizes)
-                for question in getattr(other_questions, maker)(given)]
+        return [replace(question, sizes=given.sizes, others_right=not first)
+                for question, first in firsts(getattr(other_questions, maker)(given))]
     make, given, single = getattr(layer_questions, maker), source(seed), source(seed, B=1)
     asked, alone = firsts(make(given)), firsts(make(single))
-    return [replace(question, sizes=given.sizes, forms=FORMS if first else question.forms)
-            for question, first in asked] + [
-        replace(question, sizes=single.sizes, title="a batch of one")
+    return [replace(question, sizes=given.sizes, forms=FORMS if first else question.forms,
+                    others_right=not first) for question, first in asked] + [
+        replace(question, sizes=single.sizes, title="a batch of one", others_right=True)
         for question, first in alone if first]
 
 
@@ -76,13 +77,13 @@ def answers(module, seed=0):
 
 
 def other_answer(answer):
-    """Return the Answer for other values in the same shapes, with the library's own backward."""
+    """Return the Answer for other values in the same shapes, as `answer` makes it."""
     arguments = scaled(answer.question.arguments, -0.7)
     question = replace(answer.question, arguments=arguments)
     functions = library(question)
     outputs, _ = forward(question, functions)
-    gradients = backward(question, functions, answer.dy) if question.backward else None
-    return Answer(question, outputs, answer.dy, gradients)
+    found = gradients(question, functions, answer.dy) if question.backward else None
+    return Answer(question, outputs, answer.dy, found)
 
 
 def scaled(value, factor):
@@ -101,32 +102,39 @@ def answer(question, rng):
     if question.backward is None:
         return Answer(question, outputs)
     (y,) = outputs.values()
-    dy, arguments = rng.standard_normal(y.shape), copied(question.arguments)
-    moved = replace(question, arguments=arguments)
+    dy = rng.standard_normal(y.shape)
+    entry = cache
+    for name in question.entry:
+        entry = entry[name]
+    return Answer(question, outputs, dy, gradients(question, functions, dy),
+                  entry if question.entry else None)
+
+
+def gradients(question, functions, dy):
+    """Return the right gradients: the backward's, or finite differences where there is none."""
+    if not question.variant:
+        return backward(question, functions, dy)
+    moved = replace(question, arguments=copied(question.arguments))
 
     def loss():
         return float((next(iter(forward(moved, functions)[0].values())) * dy).sum())
 
-    gradients = {f"d{path}": array if array is None else numeric_gradient(loss, array)
-                 for path, array in params.flatten(arguments).items()}
-    entry = cache
-    for name in question.entry:
-        entry = entry[name]
-    return Answer(question, outputs, dy, gradients, entry if question.entry else None)
+    return {f"d{path}": array if array is None else numeric_gradient(loss, array)
+            for path, array in params.flatten(moved.arguments).items()}
 
 
-def forward(question, functions):
+def forward(question, functions, ops=TEXTBOOK):
     """Return what a forward gives, as a dict name → array, and its cache."""
-    fixed = [TEXTBOOK if value is OPS else copied(value) for value in question.fixed]
+    fixed = [ops if value is OPS else copied(value) for value in question.fixed]
     returned = functions[question.call[1]](*copied(question.arguments).values(), *fixed)
     cache = returned[1] if question.backward else None
     outputs = outputs_of(question, returned)
     return {name: np.asarray(value) for name, value in outputs.items()}, cache
 
 
-def backward(question, functions, dy):
+def backward(question, functions, dy, ops=TEXTBOOK):
     """Return what a backward gives after its forward, as a dict such as "dx" → array."""
-    _, cache = forward(question, functions)
+    _, cache = forward(question, functions, ops)
     return gradients_of(question, functions[question.backward](dy.copy(), cache))
 
 
@@ -148,6 +156,11 @@ def namespace(name, text):
     module = ModuleType(name)
     exec(compile(text, name, "exec"), vars(module))  # noqa: S102  never a student's
     return vars(module)
+
+
+def read(question, side, returned):
+    """Return the arrays that one side of a function returned: the one reading for all checks."""
+    return (outputs_of if side == "forward" else gradients_of)(question, returned)
 
 
 def outputs_of(question, returned):

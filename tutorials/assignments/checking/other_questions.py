@@ -13,7 +13,7 @@ def gradcheck(given):
 
     def ask(title, name, arguments, *fixed, returns, **others):
         return Question(title, ("gradcheck", name), arguments, fixed, returns, None,
-                        ("exam_checker", name), **others)
+                        ("exam_checker", name), tolerance=1e-6, **others)
 
     left = "the numbers of array afterwards"
     return [ask("a large displacement", "central_difference",

@@ -31,7 +31,9 @@ class Question:
     for the cache; called: the module and function to be called, where that is another one;
     entry: a path of names to an array that the cache must hold; forms: in which of the FORMS it is
     asked; listed: True where a list is returned, even with one entry; told: what a wrong answer
-    means where those to all questions before it were right.
+    means where those to all questions before it were right; tolerance: the largest error in
+    float64, of the largest entry of an array; variant: the task whose given file takes the
+    library's place; others_right: True where questions before were about the same function.
     """
 
     title: str
@@ -45,6 +47,9 @@ class Question:
     forms: tuple[str, ...] = ("plain",)
     listed: bool = False
     told: str = ""
+    tolerance: float = 1e-9
+    variant: str = ""
+    others_right: bool = False
     sizes: dict = field(default_factory=dict)
 
     @property

@@ -99,8 +99,13 @@ def shapes(name, mine, true, sizes):
     if mine.ndim < true.ndim:
         return [Likely((AXIS,), f"{name} has axes too few: {mine.shape}, not {true.shape}; is it "
                        "summed where no sum belongs?")]
-    return [Likely((AXIS, TRANSPOSE), f"{name} has the shape {mine.shape}, not {true.shape}: an "
-                   "axis was exchanged, or summed over")]
+    others = [axis for axis in range(true.ndim) if mine.shape[axis] != true.shape[axis]]
+    if len(others) == 1:
+        (axis,) = others
+        return [Likely((AXIS,), f"{name} has {mine.shape[axis]} entries along axis {axis}, where "
+                       f"{true.shape[axis]} belong; all its other axes are right")]
+    return [Likely((AXIS, TRANSPOSE), f"{name} has the shape {mine.shape}, not {true.shape}: axes "
+                   "were exchanged, or summed over")]
 
 
 def places(name, mine, true, sizes, dy=None):

@@ -55,7 +55,7 @@ def main(options):
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     if seed < 0:
         raise Error(f"--seed is {seed}; it must be a whole number of at least 0")
-    level = choose_level(options.trust)
+    level = isolation.choose(options.trust)
     if options.gradescope:
         paths = [Path(options.submissions)]
         if not paths[0].exists():
@@ -63,7 +63,7 @@ def main(options):
     else:
         paths = submissions.find(options.submissions)
     folder = Path(options.report or Path(options.out).parent / "reports")
-    print(f"students' code runs {isolation.describe(level)}", file=sys.stderr)
+    print(f"students' code runs {isolation.SENTENCES[level]}", file=sys.stderr)
     reports = grade_all(paths, folder, seed, level, options.jobs, options.gradescope)
     exports.write_table(options.out, reports)
     if options.junit:
@@ -72,17 +72,6 @@ def main(options):
         print(f"{report['student']:<24} {report['score']:6g} of {report['possible']:g}")
     print(f"seed {seed}; the table is {options.out}, the reports are in {folder}")
     return 0
-
-
-def choose_level(trust):
-    """Return the strongest isolation here; raises Error where it is weak and nobody trusts."""
-    level = isolation.best()
-    if level not in isolation.STRONG and not trust:
-        raise Error("students' code cannot be shut off from this machine (bwrap: "
-                    f"{isolation.reason_against('bwrap')}; namespaces: "
-                    f"{isolation.reason_against('namespaces')}); install bubblewrap, or pass "
-                    f"--trust to run it {isolation.describe('limits')}")
-    return level
 
 
 def grade_all(paths, folder, seed, level, jobs, gradescope=None):

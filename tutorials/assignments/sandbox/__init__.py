@@ -30,8 +30,9 @@ from vitnp.errors import Error
 
 __all__ = ["OPS", "Call", "Outcome", "Ref", "Result", "run"]
 
-START = ("import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2]); "
-         "import child; child.main()")
+# NumPy stays usable when the folder it came from is no longer searched: nothing else is in reach
+START = ("import sys; sys.path.append(sys.argv[2]); import numpy; sys.path.pop(); "
+         "sys.path.insert(0, sys.argv[1]); import child; child.main()")
 HERE = Path(__file__).parent
 MOST_PROCESSES = 64
 LONGEST_START = 60.0    # seconds until the child is ready, on a machine with other work to do
@@ -56,49 +57,60 @@ class Call:
     layout: str = "plain"
 
 
-def run(files, calls, seconds=10.0, memory=2e9, isolation="none"):
+def run(files, calls, seconds=10.0, memory=2e9, isolation="none", helpers=None):
     """Run the calls in a child with the submitted files in place, and return the Outcome.
 
-    files: path inside vitnp, such as "layers/linear.py" → text; seconds: of a clock; memory: bytes
-    a process; isolation: one of isolation.LEVELS. Raises Error where that does not work here.
+    files: path inside vitnp, such as "layers/linear.py" → text; calls: a list of Calls; seconds:
+    of a clock; memory: bytes a process; isolation: one of isolation.LEVELS; helpers: files of ours
+    that stand beside the submitted ones. Raises Error where the level does not work here.
     """
     if reason := levels.reason_against(isolation):
         raise Error(f"the isolation {isolation!r} does not work here: {reason}")
     folder = os.path.realpath(tempfile.mkdtemp(prefix="vitnp-"))
     user = levels.other_user(isolation)
     try:
-        prepare(folder, files, calls, user)
+        prepare(folder, files, helpers or {}, calls, user)
         request = make_request(files, calls, seconds, memory, isolation, user)
-        command = levels.command(isolation, folder, ["-c", START, folder, levels.SITE], user)
+        command = levels.command(isolation, folder, ["-c", START, folder, levels.SITE])
         scratch = f"{folder}/scratch"
-        strong = isolation in levels.STRONG
+        own = isolation == "bwrap"
         with (tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as results,
               tempfile.TemporaryFile() as printed):
             asked.write(request)
             asked.seek(0)
             process = subprocess.Popen(
                 command, stdin=asked, stdout=results, stderr=printed, start_new_session=True,
-                cwd=None if strong else scratch,
-                env=levels.environment("/scratch" if strong else scratch))
-            alone = user if isolation == "limits" else None
-            code = wait(process, seconds, results, printed, alone)
+                cwd=None if own else scratch,
+                env=levels.environment("/scratch" if own else scratch))
+            code = wait(process, seconds, results, printed)
             return judge(code, seconds, calls, results, printed)
     finally:
+        if user is not None:
+            leave_nothing(user, everywhere=isolation == "user")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def prepare(folder, files, calls, user):
-    """Fill the child's folder: its program, the copy of vitnp, and a place to write."""
+def prepare(folder, files, helpers, calls, user):
+    """Fill the child's folder: its program, the copy of vitnp, and a place to write.
+
+    A user of the child's own may read it, and no other one.
+    """
     modules = {call.module for call in calls}
     if any(uses_ops(call.arguments) for call in calls):
         modules.add("vitnp.layers")
-    write_copy(folder, files, sorted(modules | {"vitnp.config"}))
-    for name in ("child.py", "wire.py"):
+    if any("vitnp.layers" in text for text in files.values()):
+        modules.add("vitnp.layers")             # other layers may be used, as ops has them
+    always = {"vitnp.config", "vitnp.backend", "vitnp.errors"}
+    write_copy(folder, files | helpers, sorted(modules | always))
+    for name in ("child.py", "wire.py", "leftovers.py"):
         shutil.copy(HERE / name, folder)
-    os.chmod(folder, 0o755)
-    for name in ("root", "scratch"):
-        os.mkdir(f"{folder}/{name}")
+    os.mkdir(f"{folder}/scratch")
+    for place, folders, names in os.walk(folder):
+        for name in folders + names:
+            os.chmod(f"{place}/{name}", 0o755 if name in folders else 0o644)
     if user is not None:
+        os.chown(folder, 0, user)
+        os.chmod(folder, 0o750)
         os.chown(f"{folder}/scratch", user, user)
 
 
@@ -120,7 +132,7 @@ def make_request(files, calls, seconds, memory, isolation, user):
                           "uses": list(range(first, len(arrays)))})
     processes = None if isolation == "none" else MOST_PROCESSES + own_processes(user)
     limits = {"seconds": seconds, "memory": int(memory), "processes": processes,
-              "uid": user if isolation == "limits" else None, "file_size": LARGEST_RESULT}
+              "uid": user, "file_size": LARGEST_RESULT}
     return wire.pack({"files": list(files), "calls": described, "limits": limits}, arrays)
 
 
@@ -128,20 +140,13 @@ def own_processes(user):
     """Return the number of threads that this user runs already: the limit counts them too."""
     if user is not None:
         return 0
-    count = 0
-    for task in Path("/proc").glob("[0-9]*/task/[0-9]*"):
-        try:
-            count += task.stat().st_uid == os.getuid()
-        except OSError:
-            pass                                # it ended meanwhile
-    return count
+    return sum(owner == os.getuid() for _, owner in levels.owners("/proc/[0-9]*/task/[0-9]*"))
 
 
-def wait(process, seconds, results, printed, user):
+def wait(process, seconds, results, printed):
     """Return the exit code of the child, or "time" or "output" where it had to be ended.
 
-    Afterwards no process is left of it, but where there are no namespaces one that left its group,
-    unless it has a user of its own (not None).
+    Afterwards its group is ended; a process that left the group is for `leave_nothing`.
     """
     code, pause, started = None, 0.001, False
     end = time.monotonic() + LONGEST_START
@@ -158,12 +163,12 @@ def wait(process, seconds, results, printed, user):
                 time.sleep(pause)
                 pause = min(2 * pause, 0.02)
     finally:
-        end_all(process, user)
+        end_all(process)
     return code
 
 
-def end_all(process, user):
-    """Kill the child's group, and all processes of its user where it has one of its own."""
+def end_all(process):
+    """Kill the child and its group."""
     if not hasattr(os, "killpg"):
         process.kill()
     else:
@@ -171,7 +176,19 @@ def end_all(process, user):
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
-    if user is not None:
-        program = f"import os; os.setresuid({user}, {user}, {user}); os.kill(-1, 9)"
-        subprocess.run([levels.PYTHON, "-I", "-S", "-c", program], capture_output=True, check=False)
     process.wait()
+
+
+def leave_nothing(user, everywhere):
+    """End all processes of a child's own user, and remove what it left for another one to find.
+
+    everywhere: not keys alone, but files and shared memory too, which it shared with others.
+    """
+    end = time.monotonic() + LONGEST_START
+    while time.monotonic() < end:
+        line = [levels.PYTHON, "-I", "-S", str(HERE / "leftovers.py"), str(user),
+                *["everywhere"] * everywhere]
+        subprocess.run(line, capture_output=True, check=False)
+        if not any(owner == user for _, owner in levels.owners("/proc/[0-9]*")):
+            return
+    raise Error(f"processes of the user {user}, a student's, cannot be ended")

@@ -7,21 +7,64 @@ runs in this process and may change anything in it, this module too.
 
 import faulthandler
 import importlib
+import importlib.machinery
 import os
 import sys
 import traceback
+import types
 from pathlib import Path
 
+import leftovers
 import numpy as np
 import wire
 
 HERE = Path(__file__).parent
 LARGEST = 2**22     # bytes that one call may send back
+# NumPy's own, whatever a file sets for itself when it is loaded
+WARNINGS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 LONGEST_LINE = 80   # characters of a student's line that a message repeats
 
 
 class Skipped(Exception):
     """A call refers to one that failed."""
+
+
+class Absent(types.ModuleType):
+    """A part of vitnp that is not here: it can be imported and named, and not be used.
+
+    A student's file may still import what it needs elsewhere, a command line for instance.
+    """
+
+    __path__ = ()
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(f"{self.__name__}.{name}")
+
+    def __call__(self, *arguments, **named):
+        raise RuntimeError(f"{self.__name__} is not there while a file is tested: write it in "
+                           "the file, or reach other layers through ops")
+
+
+class AbsentParts:
+    """Finds, after all other finders, the parts of vitnp that are not here."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        """Return the spec of an Absent module for a name in vitnp, else None."""
+        if name.startswith("vitnp."):
+            return importlib.machinery.ModuleSpec(name, AbsentParts, is_package=True)
+        return None
+
+    @staticmethod
+    def create_module(spec):
+        """Return the module of a spec."""
+        return Absent(spec.name)
+
+    @staticmethod
+    def exec_module(module):
+        """Leave it as it is."""
 
 
 def main():
@@ -30,12 +73,14 @@ def main():
     os.dup2(2, 1)                               # what students print stays apart from the results
     sys.stdout.reconfigure(line_buffering=True)     # what was printed before a crash is there
     request, arrays = wire.unpack(sys.stdin.buffer)
+    leftovers.fresh_keyring()
     limit(**request["limits"])
     results.write(wire.pack({"status": "started", "message": ""}, []))  # the parent's clock starts
     results.flush()
     # Says where an endless loop was, shortly before the parent ends it
     faulthandler.dump_traceback_later(0.9 * request["limits"]["seconds"], file=2)
     faulthandler.enable(file=2)
+    sys.meta_path.append(AbsentParts)
     end = run(request, arrays, results)
     results.write(wire.pack(end, []))
     results.close()
@@ -116,7 +161,8 @@ def make_call(call, arrays, kept, files):
         function = find(call["module"], call["function"])
         made = {i: laid_out(arrays[i], call["layout"]) for i in call["uses"]}
         before = [array.tobytes() for array in made.values()]
-        returned = function(*wire.decode(call["arguments"], made, special))
+        with np.errstate(**WARNINGS):
+            returned = function(*wire.decode(call["arguments"], made, special))
         after = [array.tobytes() for array in made.values()]
     except MemoryError:
         raise
@@ -163,11 +209,13 @@ def message_of(error, files):
     frames = [(frame.filename.removeprefix(folder).replace(os.sep, "/"), frame.lineno, frame.line)
               for frame in traceback.extract_tb(error.__traceback__)
               if frame.filename.startswith(folder)]
-    frames = [frame for frame in frames if frame[0] in files] or frames
-    if not frames:
+    own = [frame for frame in frames if frame[0] in files]
+    if not own:
         return text
-    file, number, line = frames[-1]
+    file, number, line = own[-1]
     code = f": {line[:LONGEST_LINE]}" if line else ""
+    if frames[-1] != own[-1]:
+        text += f" [in {frames[-1][0].rpartition('/')[2]}, which it calls]"
     return f"{text} ({file.rpartition('/')[2]}, line {number}{code})"
 
 

@@ -1,17 +1,15 @@
-"""How far a child process is shut off from the rest of the machine.
+"""How a child process is shut off from the rest of the machine.
 
-    bwrap        bubblewrap, where it is installed: namespaces, no network, a file system of its own
-    namespaces   the same by Linux's own means (launcher.py), and for root another user
-    limits       limits on time, memory, processes and output; for root, where possible, another
-                 user; files and network of this machine are within reach
-    none         limits on time, memory and output alone, for a student's own code
+    bwrap    bubblewrap: a file system of its own, no network, none of the machine's processes; for
+             root, a user without rights besides
+    user     for root alone: a user without rights, with files and network as far as those go
+    none     limits on time, memory and output alone, for a student's own code
 
-TEACHING.md says what each contains.
+TEACHING.md says what each contains. A level that does not work here is refused, never replaced.
 """
 
 import functools
 import itertools
-import json
 import os
 import random
 import shutil
@@ -28,16 +26,15 @@ import numpy as np
 import vitnp
 from vitnp.errors import Error
 
-LEVELS = ("bwrap", "namespaces", "limits", "none")
-STRONG = ("bwrap", "namespaces")
+LEVELS = ("bwrap", "user", "none")
 SENTENCES = {
     "bwrap": "in a file system of its own without network (bubblewrap)",
-    "namespaces": "in a file system of its own without network (Linux namespaces)",
-    "limits": "with limits on time, memory and processes, but this machine's files and network "
-              "within reach",
+    "user": "as a user without rights; the network and what all may read are within its reach",
     "none": "with limits on time and memory alone",
 }
-HERE = Path(__file__).parent
+CURE = ("grade on Linux with bubblewrap (Debian, Ubuntu: apt-get install bubblewrap; Fedora: dnf "
+        "install bubblewrap), in a virtual machine where this one forbids it; see TEACHING.md, "
+        "What is contained")
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 SITE = str(Path(np.__file__).parent.parent)     # the folder NumPy is imported from
 SCRATCH_SIZE = 2**26
@@ -48,6 +45,8 @@ SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1",
                "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PASSED_ON = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+BECOME = ("import os, sys; u = int(sys.argv[1]); os.setgroups([]); os.setresgid(u, u, u); "
+          "os.setresuid(u, u, u); ")
 
 
 def is_root():
@@ -55,18 +54,45 @@ def is_root():
     return hasattr(os, "getuid") and os.getuid() == 0
 
 
-def describe(level):
-    """Return in words how a child runs at a level, after "it runs"."""
-    as_root = is_root() and level in ("limits", "none") and other_user(level) is None
-    return SENTENCES[level] + (", and as root" if as_root else "")
+def choose(trust, guarded=()):
+    """Return the strongest level that grading may use here.
+
+    trust: whether "user" is enough where bubblewrap does not work; guarded: the paths that such a
+    user may neither read nor change. Raises Error, with the cure, where no level is to be had.
+    """
+    reason = reason_against("bwrap")
+    if reason is None:
+        return "bwrap"
+    told = f"students' code cannot be shut off from this machine: bubblewrap: {reason}"
+    if not is_root():
+        raise Error(f"{told}; {CURE}")
+    if not trust:
+        raise Error(f"{told}; {CURE}; or, in a container that holds one student's work, pass "
+                    f"--trust to run it {SENTENCES['user']}")
+    if other := reason_against("user"):
+        raise Error(f"{told}; as another user: {other}; students' code never runs as root: {CURE}")
+    refuse_reachable(guarded)
+    return "user"
 
 
-@functools.cache
-def best():
-    """Return the strongest level that works here."""
-    # bwrap cannot leave root, whose processes no limit counts
-    order = ("namespaces", "bwrap", "limits") if is_root() else LEVELS
-    return next((level for level in order if reason_against(level) is None), "none")
+def refuse_reachable(paths):
+    """Raise Error where a user without rights may read or change one of these paths."""
+    groups, user = os.getgroups(), next(USERS)
+    os.setgroups([])
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        found = [(path, os.access(path, os.R_OK, effective_ids=True),
+                  os.access(path, os.W_OK, effective_ids=True)) for path in dict.fromkeys(paths)]
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+    for path, read, write in found:
+        if read or write:
+            raise Error(f"students' code, which runs as a user without rights, could "
+                        f"{'change' if write else 'read'} {path}; chmod 700 it, or the folder that "
+                        "it is in, and keep the Python environment elsewhere")
 
 
 @functools.cache
@@ -76,69 +102,81 @@ def reason_against(level):
         raise Error(f"there is no isolation {level!r}; possible are {', '.join(LEVELS)}")
     if level == "none":
         return None
-    if level == "limits":
-        return None if hasattr(os, "setsid") else "this system has no limits on processes"
     if sys.platform != "linux":
         return "only Linux has it"
+    if level == "user" and not is_root():
+        return "only root can become another user"
     if level == "bwrap" and not shutil.which("bwrap"):
-        return "bubblewrap is not installed"
+        return "it is not installed"
+    user = other_user(level)
+    program = f"{BECOME if user else 'import sys; '}sys.path.append({SITE!r}); import numpy"
     with tempfile.TemporaryDirectory() as folder:
-        program = f"import sys; sys.path.append({SITE!r}); import numpy"
         os.chmod(folder, 0o755)
-        os.mkdir(Path(folder) / "root")
         try:
-            done = subprocess.run(
-                command(level, folder, ["-c", program], other_user(level)), env=environment(),
-                capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(command(level, folder, ["-c", program, str(user)]),
+                                  env=environment(), capture_output=True, text=True, timeout=60,
+                                  check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
-    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it fails"])[-1]
+    if done.returncode == 0:
+        return None
+    told = (done.stderr.strip().splitlines() or ["it fails"])[-1]
+    if "uid map: Permission denied" in told:
+        told += " (AppArmor forbids it: sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
+    if other_user(level) and ("No module" in told or "Permission denied" in told):
+        told += f" (other users cannot read {PYTHON} or {SITE}; use a Python that all can read)"
+    return told
 
 
 def other_user(level):
     """Return the number of a user without rights to become, or None to stay who we are."""
-    if not is_root() or level == "none" or (level == "limits" and not python_is_for_all()):
+    if not is_root() or level == "none":
         return None
-    return next(USERS)
+    running = {owner for _, owner in owners("/proc/[0-9]*")}
+    return next(user for user in USERS if user not in running)
 
 
-@functools.cache
-def python_is_for_all():
-    """Tell whether every user of this machine can read this Python and NumPy."""
-    paths = [PYTHON, sysconfig.get_path("stdlib"), SITE]
-    return all(os.stat(folder).st_mode & 0o001 for path in paths
-               for folder in (Path(path), *Path(path).parents))
+def owners(pattern):
+    """Yield (path, number of its owner) of what fits a pattern; what ends meanwhile is left out."""
+    for path in glob(pattern):
+        try:
+            yield path, os.lstat(path).st_uid
+        except OSError:
+            pass
 
 
-def command(level, folder, arguments, uid=None):
+def command(level, folder, arguments):
     """Return the command that starts Python with these arguments at a level.
 
-    folder: the one folder of ours that is seen; it holds an empty folder "root".
+    folder: the one folder of ours that is seen. Where root starts it, the child is to become
+    another user before it does anything else.
     """
     python = [PYTHON, "-I", "-S", "-B", "-X", "utf8", *arguments]
-    if level == "namespaces":
-        plan = {"steps": steps(folder), "root": f"{folder}/root", "uid": uid}
-        return [PYTHON, "-I", "-S", str(HERE / "launcher.py"), json.dumps(plan), *python]
-    if level == "bwrap":
-        return [*bwrap(folder), "--", *python]
-    return python
+    return [*bwrap(folder), "--", *python] if level == "bwrap" else python
 
 
 def bwrap(folder):
     """Return bubblewrap's command line, without what it is to start."""
-    line = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000",
-            "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    for what, path in steps(folder):
+    line = ["bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+            "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    # Root leaves root by becoming another user: in a namespace of users it would stay root outside
+    line += (["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if is_root()
+             else ["--unshare-user", "--uid", "1000", "--gid", "1000"])
+    planned = steps(folder)
+    # Made here, since bubblewrap makes those of a private file private, and the user is another one
+    for parent in sorted({str(parent) for _, path in planned for parent in Path(path).parents}):
+        line += ["--perms", "0755", "--dir", parent]
+    for what, path in planned:
         if what == "hide":
-            line += ["--tmpfs", path]
+            line += ["--perms", "0755", "--tmpfs", path]
         elif os.path.islink(path):
             line += ["--symlink", os.readlink(path), path]
         elif path.startswith("/dev/"):
             line += ["--dev-bind", path, path]
         else:
             line += ["--ro-bind", path, path]
-    return [*line, "--size", str(SCRATCH_SIZE), "--tmpfs", "/scratch", "--remount-ro", "/",
-            "--chdir", "/scratch"]
+    return [*line, "--perms", "1777", "--size", str(SCRATCH_SIZE), "--tmpfs", "/scratch",
+            "--remount-ro", "/", "--chdir", "/scratch"]
 
 
 def steps(folder):
