@@ -6,25 +6,31 @@ from pathlib import Path
 
 from tutorials.assignments import tasks
 from tutorials.assignments.sandbox.package_copy import library_text
-from tutorials.assignments.tasks import planting
+from tutorials.assignments.tasks import drawing, planting
 from vitnp.common.files import refusing
 from vitnp.errors import Error
 
-BUGS = tasks.HERE / "bugs.txt"
 
-
-def start(name, folder, only=None):
+def start(name, folder, only=None, student="", course=""):
     """Write the files of a task into a folder, and return their paths.
 
-    only: "forward" or "backward", to leave the other one as the library has it. Raises Error where
-    a file is there already: a student's work is never written over.
+    only: "forward" or "backward", to leave the other one as the library has it; student, course:
+    for whom an exercise is drawn. Raises Error where a file is there already: a student's work is
+    never written over.
     """
     task = tasks.find(name)
-    if only and task.bug:
-        raise Error(f"{name} is written already, with one mistake in it; leave --only away")
+    if only and task.drawn:
+        raise Error(f"{name} is drawn as a whole; leave --only away")
+    if task.drawn and not student:
+        raise Error(f"{name} is drawn for each student; say for whom: --student NAME, with the "
+                    "name under which you hand in")
     folder = Path(folder)
-    texts = {folder / task.file_of(module): text_of(task, module, only)
-             for module in task.modules}
+    if task.drawn:
+        module, text = drawn_text(task, student, course)
+        texts = {folder / task.file_of(module): text}
+    else:
+        texts = {folder / task.file_of(module): text_of(task, module, only)
+                 for module in task.modules}
     there = [path for path in texts if path.exists()]
     if there:
         raise Error(f"{there[0]} is there already and is not written over; move it away, or choose "
@@ -36,21 +42,28 @@ def start(name, folder, only=None):
     return list(texts)
 
 
+def drawn_text(task, student, course):
+    """Return the module that is drawn for a student, and the file that is handed out."""
+    def choose(what, count):
+        return drawing.number(course, student, f"{task.name} {what}", count)
+
+    module = task.modules[choose("variant", len(task.modules))]
+    text = tasks.source_of(module)
+    if task.bug:
+        names, mistakes = planting.planted()
+        mistake = mistakes[task.name][choose("mistake", len(mistakes[task.name]))]
+        text = drawing.renamed(planting.plant(text, mistake), names, choose)
+    return module, drawing.header(task.name, student, course) + text
+
+
 def text_of(task, module, only=None):
     """Return the starter of one module of a task."""
     source = library_text(module)
-    if task.bug:
-        return planting.plant(source, planted()[task.name])
     names = [name for name in task.functions_of(module) if only in (None, name)]
     if not names:
         raise Error(f"{task.name} has no function {only}; it has "
                     f"{', '.join(task.functions_of(module))}")
     return cut(source, names, task.name, chapter(task))
-
-
-def planted():
-    """Return the planted mistakes, a dict exercise → pairs (right text, wrong text)."""
-    return dict(planting.read(BUGS.read_text(encoding="utf-8")))
 
 
 def chapter(task):

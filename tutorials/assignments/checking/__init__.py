@@ -1,12 +1,14 @@
 """Check a task: run the student's functions in a child process, and judge here what they return."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tutorials.assignments import sandbox, tasks
+from tutorials.assignments import sandbox, starter, tasks
 from tutorials.assignments.checking import faults, oracles
 from tutorials.assignments.checking.faults import Fault
 from tutorials.assignments.sandbox import Call, Ref, package_copy
+from tutorials.assignments.tasks import drawing, planting
 from vitnp.errors import Error
 
 NEEDED = {"other backward": "other", "late": "other"}   # the forward that is needed, if not its own
@@ -63,8 +65,12 @@ def check_task(name, sources, seed=0, isolation="none"):
     sandbox.run. Raises Error for an unknown task.
     """
     task = tasks.find(name)
-    verdicts, printed, missing = [], "", []
-    for module in task.modules:
+    verdicts, printed, missing, modules = [], "", [], task.modules
+    if task.drawn:
+        modules, refusal = drawn_modules(task, sources)
+        if refusal:
+            return Report(name, "wrong", note=refusal)
+    for module in modules:
         file = task.file_of(module)
         if file in sources:
             found, text = check_module(task, module, sources[file], seed, isolation)
@@ -73,9 +79,35 @@ def check_task(name, sources, seed=0, isolation="none"):
             missing.append(f"{file} is not there")
             verdicts += [Verdict(short(f"{module}:{function}"), None, missing[-1])
                          for function in task.functions_of(module)]
-    whole = len(missing) == len(task.modules)
+    if task.drawn:          # what was given earns nothing
+        verdicts = [verdict for verdict in verdicts
+                    if not (verdict.passed and verdict.function.endswith(":forward"))]
+    whole = len(missing) == len(modules)
     status = "missing" if whole else status_of(verdicts, bool(missing))
     return Report(name, status, () if whole else tuple(verdicts), "; ".join(missing), printed)
+
+
+def drawn_modules(task, sources):
+    """Return the modules that were drawn for a student, and why the file is no answer, or ""."""
+    there = [module for module in task.modules if task.file_of(module) in sources]
+    for module in there:
+        drawn = drawing.read_header(sources[task.file_of(module)])
+        if not drawn or drawn["task"] != task.name:
+            return [], (f"{task.file_of(module)} does not begin with the line that `start "
+                        f"{task.name}` writes: change the file that was drawn for you")
+        right = starter.drawn_text(task, drawn["student"], drawn["course"])
+        if right[0] == module and names_of(right[1]) <= names_of(sources[task.file_of(module)]):
+            return [module], ""
+    if there:
+        return [], (f"{task.file_of(there[0])} is not what is drawn for {drawn['student']}: "
+                    f"change the file that `start {task.name}` writes")
+    return task.modules[:1], ""
+
+
+def names_of(text):
+    """Return the names for which others could have been drawn."""
+    words, names = set(re.findall(r"\w+", text)), planting.planted()[0]
+    return words & {name for choices in names for name in choices}
 
 
 def check_module(task, module, text, seed, isolation):
@@ -219,7 +251,8 @@ def judge(task, functions, answers, calls, results, outcome):
                 if step == unmade:
                     raise Fault(outcome.message)
                 if step in results:
-                    faults.examine(answers[step.number], step, results[step], diagnose=not found)
+                    faults.examine(answers[step.number], step, results[step],
+                                   diagnose=not found and not task.bug)
                 elif step.what in ("forward", "backward"):
                     raise Fault("not judged, since the check was stopped before", judged=False)
             except Fault as fault:

@@ -66,9 +66,10 @@ def of_values(answer, form, side, found, wrong):
         for part, mine, true in parts_of(name, found[name], right[name]):
             dy = answer.dy if side == "backward" else None
             likely += relation(part, mine, true, sizes) + places(part, mine, true, sizes, dy)
-    if not likely:
+    known = not answer.question.variant
+    if not likely and known:
         likely = double_mistakes(answer, form, side, found, wrong, tolerance)
-    if not likely and form == "plain":
+    if not likely and known and form == "plain":
         for name in unexplained:
             likely += changed_arguments(answer, side, name, found[name], tolerance)
             likely += part_of_dy(answer, side, name, found[name], tolerance)

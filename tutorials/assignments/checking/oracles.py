@@ -12,9 +12,14 @@ from types import ModuleType
 
 import numpy as np
 
-from tutorials.assignments.checking import fixed_dropout, layer_questions, other_questions
+from tutorials.assignments import tasks
+from tutorials.assignments.checking import (
+    fixed_dropout,
+    layer_questions,
+    other_questions,
+    variant_questions,
+)
 from tutorials.assignments.checking.questions import FORMS, Question, source
-from tutorials.assignments.sandbox.package_copy import library_text
 from tutorials.assignments.sandbox.wire import OPS
 from vitnp import params
 from vitnp.gradcheck import numeric_gradient
@@ -48,6 +53,10 @@ class Answer:
 def questions(module, seed=0):
     """Return the questions about the functions of a module, such as "layers.linear"."""
     maker = module.rpartition(".")[2]
+    if module == "network" or module.startswith("variants."):
+        given = source(seed)
+        return [replace(question, sizes=given.sizes, others_right=not first, forms=FORMS)
+                for question, first in firsts(getattr(variant_questions, maker)(given))]
     if not module.startswith("layers."):
         given = source(seed)
         return [replace(question, sizes=given.sizes, others_right=not first)
@@ -141,7 +150,7 @@ def backward(question, functions, dy, ops=TEXTBOOK):
 def library(question, text=None):
     """Return the names of the module to be called, the library's or one with another text."""
     module, called = question.judged[0], question.call[0]
-    text = text or library_text(module)
+    text = text or tasks.source_of(module)
     names = namespace(f"vitnp.{module}", text)
     if called == module:
         return names

@@ -32,8 +32,9 @@ class Question:
     entry: a path of names to an array that the cache must hold; forms: in which of the FORMS it is
     asked; listed: True where a list is returned, even with one entry; told: what a wrong answer
     means where those to all questions before it were right; tolerance: the largest error in
-    float64, of the largest entry of an array; variant: the task whose given file takes the
-    library's place; others_right: True where questions before were about the same function.
+    float64, of the largest entry; variant: True where no backward is known, and finite
+    differences take its place; others_right: True where questions before were about the same
+    function.
     """
 
     title: str
@@ -48,7 +49,7 @@ class Question:
     listed: bool = False
     told: str = ""
     tolerance: float = 1e-9
-    variant: str = ""
+    variant: bool = False
     others_right: bool = False
     sizes: dict = field(default_factory=dict)
 

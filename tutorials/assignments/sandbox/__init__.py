@@ -96,12 +96,13 @@ def prepare(folder, files, helpers, calls, user):
     A user of the child's own may read it, and no other one.
     """
     modules = {call.module for call in calls}
+    submitted = {"vitnp." + path.removesuffix(".py").replace("/", ".") for path in files}
     if any(uses_ops(call.arguments) for call in calls):
         modules.add("vitnp.layers")
-    if any("vitnp.layers" in text for text in files.values()):
+    if any(path.startswith("layers/") and "vitnp.layers" in text for path, text in files.items()):
         modules.add("vitnp.layers")             # other layers may be used, as ops has them
     always = {"vitnp.config", "vitnp.backend", "vitnp.errors"}
-    write_copy(folder, files | helpers, sorted(modules | always))
+    write_copy(folder, files, sorted((modules | always) - submitted), helpers)
     for name in ("child.py", "wire.py", "leftovers.py"):
         shutil.copy(HERE / name, folder)
     os.mkdir(f"{folder}/scratch")

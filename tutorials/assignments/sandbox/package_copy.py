@@ -8,19 +8,20 @@ import vitnp
 PACKAGE = Path(vitnp.__file__).parent
 
 
-def write_copy(folder, files, modules):
+def write_copy(folder, files, modules, helpers):
     """Write to folder/vitnp the submitted files, and of the library what they and the calls need.
 
-    files: path inside the package → text. modules: the names that are called, as "vitnp.optim".
+    files: path inside the package → text. modules: the names that are called, as "vitnp.optim";
+    helpers: files of ours that stand beside them.
     What nobody imports is left out, so that no other file (a fused kernel, a bench of the same
     layers) tells the solution of a submitted one.
     """
-    own = {path: text for path, text in files.items() if not (PACKAGE / path).is_file()}
-    for path in needed([path_of(name) for name in modules] + list(files), own):
+    start = [path_of(name) for name in modules] + list(files) + list(helpers)
+    for path in needed(start, files, helpers):
         target = Path(folder) / "vitnp" / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if path in files:
-            target.write_bytes(files[path].encode("utf-8", "replace"))
+        if path in files | helpers:
+            target.write_bytes((files | helpers)[path].encode("utf-8", "replace"))
         else:
             target.write_bytes((PACKAGE / path).read_bytes())
     for parent in {target.parent for target in (Path(folder) / "vitnp").rglob("*.py")}:
@@ -31,19 +32,21 @@ def write_copy(folder, files, modules):
             (package / "__init__.py").touch()
 
 
-def needed(paths, own):
+def needed(paths, files, helpers):
     """Return the files of the library that these paths import, at once or in the end, and they.
 
-    For a submitted file that the library has too, the library's imports are followed: a student
-    is not to choose. own: the texts of files that the library does not have.
+    A submitted file's own imports are never followed: a student is not to choose what is there. In
+    their place stand those of the library's file of the same name, if there is one.
     """
     found, waiting = set(), list(paths)
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            source = own[path] if path in own else (PACKAGE / path).read_text()
-            waiting += imported(source, own)
+            if path in helpers:
+                waiting += imported(helpers[path], helpers)
+            elif path not in files or (PACKAGE / path).is_file():
+                waiting += imported((PACKAGE / path).read_text(), helpers)
     return found
 
 

@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tutorials.assignments.sandbox.package_copy import library_text
+from tutorials.assignments.tasks import planting
+from vitnp.common.files import refusing
 from vitnp.errors import Error
 
 HERE = Path(__file__).parent
 CHAPTERS = HERE.parent.parent
+POINTS = HERE / "points.csv"
 
 
 @dataclass(frozen=True)
@@ -18,14 +22,16 @@ class Task:
 
     functions: what is to be written, each as "module:function" with a module of vitnp; minutes: how
     long it takes; headings: where the chapter derives a function, by the function, or by "" for
-    all others; bug: True where a mistake is to be found in a file that is written already.
+    all others; bug: where a mistake is to be found in a network, the part that it is in; drawn:
+    whether one of the modules, or the mistake, is drawn for each student.
     """
 
     name: str
     functions: tuple[str, ...]
     minutes: int
     headings: dict[str, str]
-    bug: bool = False
+    bug: str = ""
+    drawn: bool = False
 
     @property
     def modules(self):
@@ -39,7 +45,7 @@ class Task:
 
     def file_of(self, module):
         """Return the name of the student's file for a module."""
-        return f"{stem(module)}{'_bug' if self.bug else ''}.py"
+        return f"{self.bug}_bug.py" if self.bug else f"{stem(module)}.py"
 
     def functions_of(self, module):
         """Return the names of the functions to be written in a module."""
@@ -94,15 +100,30 @@ def stem(module):
     return module.rpartition(".")[2]
 
 
-def with_bug(task, module):
-    """Return the exercise to find a planted mistake in one module of a task."""
-    functions = tuple(name for name in task.functions if name.startswith(f"{module}:"))
-    name = f"{task.name[:2]}-{stem(module).replace('_', '-')}-bug"
-    return Task(name, functions, 20, task.headings, bug=True)
+VARIANTS = tuple(
+    Task(name, tuple(f"variants.{one}:{side}" for one in variants
+                     for side in ("forward", "backward")), minutes, {}, drawn=True)
+    for name, minutes, variants in (
+        ("03-variant", 30, ("sum_pooling", "gated_pooling")),
+        ("04-variant", 40, ("confidence_penalty", "focal_loss")),
+        ("05-variant", 45, ("rmsnorm", "weighted_norm")),
+        ("06-variant", 30, ("quick_gelu", "mish")),
+        ("07-variant", 60, ("relative_bias", "capped_attention")),
+        ("08-variant", 75, ("shared_key", "talking_heads")),
+        ("09-variant", 45, ("post_norm", "parallel_block"))))
+BUGS = tuple(Task(name, ("network:forward", "network:backward"), 20, {}, drawn=True,
+                  bug=name[3:].removesuffix("-bug").replace("-", "_"))
+             for name in dict.fromkeys(planting.planted()[1]))
+EXERCISES = TASKS + VARIANTS + BUGS
 
 
-BUGS = tuple(with_bug(task, module) for task in TASKS for module in task.modules)
-EXERCISES = TASKS + BUGS
+def source_of(module):
+    """Return the text that answers about a module come from: the library's, or the one given."""
+    if module != "network" and not module.startswith("variants."):
+        return library_text(module)
+    page = HERE / ("network.md" if module == "network" else f"variants/{stem(module)}.md")
+    return re.search(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"),
+                     re.MULTILINE | re.DOTALL)[1]
 
 
 def find(name):
@@ -111,33 +132,39 @@ def find(name):
         if task.name == name:
             return task
     names = [task.name for task in EXERCISES]
-    close = difflib.get_close_matches(name.lower(), names, 1)
+    close = difflib.get_close_matches(name.lower(), names, 1) or [
+        other for other in names if other.startswith(f"{name:0>2}-") or name.lower() in other]
     if close:
         raise Error(f"there is no task {name!r}; did you mean {close[0]}? (`start list` lists all)")
     raise Error(f"there is no task {name!r}; possible are {', '.join(names)}")
 
 
-def points(path=HERE / "points.csv"):
+def points(path=POINTS):
     """Return a dict task → points, from a table that the teacher may edit.
 
     Raises Error for a table with another head, an unknown task, or points that are no number.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    with refusing(f"{path} cannot be read", "give a table with the line task,points at its head"):
+        text = Path(path).read_text(encoding="utf-8-sig")
+    rows = [[cell.strip() for cell in row] for row in csv.reader(
+        text.splitlines(), delimiter=";" if ";" in text.partition("\n")[0] else ",")]
+    rows = [row for row in rows if any(row)]
     if not rows or rows[0] != ["task", "points"]:
         raise Error(f"{path} does not begin with the line task,points")
     table = {}
     for row in rows[1:]:
-        if len(row) != 2 or not re.fullmatch(r"\d+(\.\d+)?", row[1]):
+        if len(row) != 2 or not re.fullmatch(r"\d+([.,]\d+)?", row[1]):
             raise Error(f"{path}: the line {','.join(row)!r} is not a task and its points")
-        table[find(row[0]).name] = float(row[1])
+        table[find(row[0]).name] = float(row[1].replace(",", "."))
     return table
 
 
 def text(task):
     """Return what is said of a task when it is started: all that stands before its hints."""
     if task.bug:
-        return (HERE / "bug.md").read_text(encoding="utf-8").strip()
+        return (HERE / "network.md").read_text(encoding="utf-8").partition("```")[0].strip()
+    if task.drawn:
+        return (HERE / "variants" / "README.md").read_text(encoding="utf-8").strip()
     return written(task).partition("## Hint 1")[0].strip()
 
 
@@ -146,7 +173,7 @@ def hint(task, level):
 
     Raises Error for another level, and for an exercise without hints.
     """
-    if task.bug:
+    if task.drawn:
         raise Error(f"{task.name} has no hints: `check` tells which number is wrong, and where")
     found = re.search(rf"^## Hint {level}\n(.*?)(?=^## |\Z)", written(task),
                       re.MULTILINE | re.DOTALL)

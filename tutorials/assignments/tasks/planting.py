@@ -1,8 +1,12 @@
 """Planted mistakes as text: pairs of right and wrong lines, and how they are put into a source."""
 
 import re
+from functools import cache
+from pathlib import Path
 
 from vitnp.errors import Error
+
+BUGS = Path(__file__).parent / "bugs.txt"
 
 
 def read(text):
@@ -35,3 +39,17 @@ def plant(source, pairs):
             raise Error(f"this occurs {source.count(right)} times, not once: {right!r}")
         source = source.replace(right, wrong)
     return source
+
+
+@cache
+def planted():
+    """Return what can be drawn for the network: names for the same thing, and planted mistakes.
+
+    The latter are a dict exercise → list of lists of pairs (right text, wrong text).
+    """
+    first, _, rest = BUGS.read_text(encoding="utf-8").partition("\n\n")
+    names = [tuple(line.removeprefix("names: ").split(", ")) for line in first.splitlines()]
+    mistakes = {}
+    for head, pairs in read(rest):
+        mistakes.setdefault(head, []).append(pairs)
+    return names, mistakes

@@ -1,0 +1,39 @@
+"""Exercises that are drawn for each student: a variant of a layer, a planted mistake, its names.
+
+What is drawn follows from the course's word, the student's name and the exercise, and nothing else.
+The first line of the file that is handed out says for whom it was drawn.
+"""
+
+import hashlib
+import re
+
+HEADER = re.compile(r"# (?P<task>\S+), drawn for (?P<student>.+?)(?:, course (?P<course>.+))?")
+
+
+def number(course, student, what, count):
+    """Return a number below `count` that follows from the texts alone."""
+    text = "\0".join((course or "", " ".join(student.casefold().split()), what))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % count
+
+
+def header(task, student, course):
+    """Return the first line of a drawn file."""
+    return f"# {task}, drawn for {student}" + (f", course {course}" if course else "") + "\n"
+
+
+def read_header(text):
+    """Return what the first line says, a dict task, student, course (or None), or None."""
+    found = HEADER.fullmatch(text.lstrip("\ufeff").partition("\n")[0].strip())
+    return found and found.groupdict()
+
+
+def renamed(text, names, choose):
+    """Return a text with each name, and what begins with it or d and it, in its drawn form.
+
+    names: tuples of names for one thing, the first as it stands in the text; choose: a function
+    (first name, count) → number.
+    """
+    for choices in names:
+        new = choices[choose(choices[0], len(choices))]
+        text = re.sub(rf"\b(d?){choices[0]}(s?|[12]?)\b", rf"\g<1>{new}\g<2>", text)
+    return text
