@@ -10,6 +10,7 @@
 import argparse
 
 from tutorials.assignments import checking, grading, starter, tasks, train
+from tutorials.assignments.grading import gradescope
 from vitnp.common import command
 from vitnp.errors import Error
 
@@ -26,6 +27,7 @@ def main(arguments):
     add_check(words)
     train.add_parser(words)
     grading.add_parser(words)
+    gradescope.add_parser(words)
     options = parser.parse_args(arguments)
     return options.main(options)
 
