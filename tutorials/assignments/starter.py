@@ -2,11 +2,14 @@
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 from tutorials.assignments import tasks
+from tutorials.assignments.checking import faults, oracles
+from tutorials.assignments.checking.questions import FORMS
 from tutorials.assignments.sandbox.package_copy import library_text
-from tutorials.assignments.tasks import drawing, planting
+from tutorials.assignments.tasks import drawing
 from vitnp.common.files import refusing
 from vitnp.errors import Error
 
@@ -26,7 +29,7 @@ def start(name, folder, only=None, student="", course=""):
                     "name under which you hand in")
     folder = Path(folder)
     if task.drawn:
-        module, text = drawn_text(task, student, course)
+        module, text = drawing.drawn_text(task, student, course)
         texts = {folder / task.file_of(module): text}
     else:
         texts = {folder / task.file_of(module): text_of(task, module, only)
@@ -42,20 +45,6 @@ def start(name, folder, only=None, student="", course=""):
     return list(texts)
 
 
-def drawn_text(task, student, course):
-    """Return the module that is drawn for a student, and the file that is handed out."""
-    def choose(what, count):
-        return drawing.number(course, student, f"{task.name} {what}", count)
-
-    module = task.modules[choose("variant", len(task.modules))]
-    text = tasks.source_of(module)
-    if task.bug:
-        names, mistakes = planting.planted()
-        mistake = mistakes[task.name][choose("mistake", len(mistakes[task.name]))]
-        text = drawing.renamed(planting.plant(text, mistake), names, choose)
-    return module, drawing.header(task.name, student, course) + text
-
-
 def text_of(task, module, only=None):
     """Return the starter of one module of a task."""
     source = library_text(module)
@@ -63,7 +52,30 @@ def text_of(task, module, only=None):
     if not names:
         raise Error(f"{task.name} has no function {only}; it has "
                     f"{', '.join(task.functions_of(module))}")
-    return cut(source, names, task.name, chapter(task))
+    checked = {name: what_is_checked(module, name) for name in names}
+    return cut(source, names, task.name, chapter(task), checked)
+
+
+def what_is_checked(module, name):
+    """Return lines that tell what is checked of a function, from the questions themselves."""
+    judged = (module, "forward" if name == "backward" else name)
+    asked = [one for one in oracles.questions(module) if one.judged == judged]
+    told = "Checked in the cases: " + "; ".join(question.title for question in asked) + "."
+    forms = {form for question in asked for form in question.forms}
+    words = [faults.FORM_WORDS[form].removeprefix(", ") for form in FORMS[1:] if form in forms]
+    if words:
+        told += f" One of them also with {', '.join(words)}"
+        told += ", where float32 is returned." if "float32" in forms else "."
+    told += (f" Numbers are right to {asked[0].tolerance:.0e} of the largest of an array (float32: "
+             f"{faults.FLOAT32_TOLERANCE:.0e}).").replace("e-0", "e-")
+    if name == "backward":
+        told += " It is called again with the same cache, and after another forward."
+    elif not asked[0].called:
+        told += " Arguments stay as they are, and so does what an earlier call returned."
+    for entry in dict.fromkeys(one.entry for one in asked if one.entry and name != "backward"):
+        told += " The cache holds cache" + "".join(f'["{part}"]' for part in entry) + "."
+    return textwrap.wrap(told, 95, initial_indent="    ", subsequent_indent="    ",
+                         break_long_words=False, break_on_hyphens=False)
 
 
 def chapter(task):
@@ -72,10 +84,11 @@ def chapter(task):
     return f"tutorials/{found[0].name}" if found else "the book"
 
 
-def cut(source, names, task, chapter):
+def cut(source, names, task, chapter, checked):
     """Return a source in which the bodies of some functions are left out; their docstrings stay.
 
-    The docstring of a backward loses its equations: they are what is to be derived.
+    The docstring of a backward loses its equations: they are what is to be derived. checked: a dict
+    function → lines on what is checked, which are added.
     """
     lines = source.splitlines()
     for function in reversed(functions_of(source)):
@@ -84,10 +97,17 @@ def cut(source, names, task, chapter):
             docstring = lines[start:end] if ast.get_docstring(function) is not None else []
             if function.name == "backward":
                 docstring = without_equations(docstring)
+            docstring = with_lines(docstring, checked[function.name])
             lines[start:function.end_lineno] = docstring + [
                 "    raise NotImplementedError(",
                 f'        "{task}: {function.name} is yours to write; see {chapter}")']
     return "\n".join(lines) + "\n"
+
+
+def with_lines(docstring, lines):
+    """Return a docstring's lines with a paragraph of others at its end."""
+    text = "\n".join(docstring).rstrip().removesuffix('"""').rstrip()
+    return [*text.split("\n"), "", *lines, '    """']
 
 
 def functions_of(source):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tutorials.assignments import sandbox, starter, tasks
+from tutorials.assignments import sandbox, tasks
 from tutorials.assignments.checking import faults, oracles
 from tutorials.assignments.checking.faults import Fault
 from tutorials.assignments.sandbox import Call, Ref, package_copy
@@ -95,7 +95,7 @@ def drawn_modules(task, sources):
         if not drawn or drawn["task"] != task.name:
             return [], (f"{task.file_of(module)} does not begin with the line that `start "
                         f"{task.name}` writes: change the file that was drawn for you")
-        right = starter.drawn_text(task, drawn["student"], drawn["course"])
+        right = drawing.drawn_text(task, drawn["student"], drawn["course"])
         if right[0] == module and names_of(right[1]) <= names_of(sources[task.file_of(module)]):
             return [module], ""
     if there:

@@ -249,20 +249,22 @@ def grade_all(entries, folder, grading, options):
             reports.append(before or grading.empty_report(entry, "not graded", "not chosen"))
     old = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT)) if (
         threading.current_thread() is threading.main_thread()) else None
+
+    def grade_one(number, entry, before):
+        try:
+            report = grading.grade(entry, before)
+        except Stopped:
+            return
+        except Exception as error:  # noqa: BLE001  one student never stops the others
+            report = reports[number] | {"notes": [f"{CRASHED} ({type(error).__name__}: {error})"]}
+        save(report, folder / entry.file, options.gradescope)
+        reports[number] = report
+        print(f"{report['student']} is done", file=sys.stderr, flush=True)
+
     with ThreadPoolExecutor(options.jobs) as pool:
         try:
-            running = {pool.submit(grading.grade, entry, before): (number, entry)
-                       for number, entry, before in waiting}
-            for done in as_completed(running):
-                number, entry = running[done]
-                try:
-                    reports[number] = done.result()
-                except Stopped:
-                    continue
-                except Exception as error:  # noqa: BLE001  one student never stops the others
-                    reports[number]["notes"] = [f"{CRASHED} ({type(error).__name__}: {error})"]
-                save(reports[number], folder / entry.file, options.gradescope)
-                print(f"{reports[number]['student']} is done", file=sys.stderr, flush=True)
+            for done in as_completed([pool.submit(grade_one, *one) for one in waiting]):
+                done.result()
         except KeyboardInterrupt:
             grading.stop.set()
             pool.shutdown(cancel_futures=True)

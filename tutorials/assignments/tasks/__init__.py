@@ -132,10 +132,12 @@ def find(name):
         if task.name == name:
             return task
     names = [task.name for task in EXERCISES]
-    close = difflib.get_close_matches(name.lower(), names, 1) or [
-        other for other in names if other.startswith(f"{name:0>2}-") or name.lower() in other]
+    close = difflib.get_close_matches(name.lower(), names, 1)
+    close = [other for other in names if other.startswith(f"{name:0>2}-")] or close or [
+        other for other in names if name.lower() in other]
     if close:
-        raise Error(f"there is no task {name!r}; did you mean {close[0]}? (`start list` lists all)")
+        raise Error(f"there is no task {name!r}; did you mean {' or '.join(close[:2])}? (`start "
+                    "list` lists all)")
     raise Error(f"there is no task {name!r}; possible are {', '.join(names)}")
 
 

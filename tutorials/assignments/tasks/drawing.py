@@ -7,6 +7,9 @@ The first line of the file that is handed out says for whom it was drawn.
 import hashlib
 import re
 
+from tutorials.assignments import tasks
+from tutorials.assignments.tasks import planting
+
 HEADER = re.compile(r"# (?P<task>\S+), drawn for (?P<student>.+?)(?:, course (?P<course>.+))?")
 
 
@@ -37,3 +40,17 @@ def renamed(text, names, choose):
         new = choices[choose(choices[0], len(choices))]
         text = re.sub(rf"\b(d?){choices[0]}(s?|[12]?)\b", rf"\g<1>{new}\g<2>", text)
     return text
+
+
+def drawn_text(task, student, course):
+    """Return the module that is drawn for a student, and the file that is handed out."""
+    def choose(what, count):
+        return number(course, student, f"{task.name} {what}", count)
+
+    module = task.modules[choose("variant", len(task.modules))]
+    text = tasks.source_of(module)
+    if task.bug:
+        names, mistakes = planting.planted()
+        mistake = mistakes[task.name][choose("mistake", len(mistakes[task.name]))]
+        text = renamed(planting.plant(text, mistake), names, choose)
+    return module, header(task.name, student, course) + text
