@@ -417,6 +417,8 @@ def test_a_class_with_villains(tmp_path, monkeypatch, level):
     broken = OWN.replace("def backward", "def unfinished")
     sources = {"ada": OWN, "zoe": OWN, "half": broken}
     sources |= {name: hostility.text(name, neighbours=folder) for name in hostility.NAMES}
+    if level == "user":         # such a user may read what all may: that is refused beforehand
+        del sources["reads_solution"]
     for student, source in sources.items():
         put(folder / student / "layernorm.py", source)
     archive(folder / "bomb.zip", ("layernorm.py", "#" * 2**24))
