@@ -247,8 +247,9 @@ def grade_all(entries, folder, grading, options):
                 save(reports[number], folder / entry.file, options.gradescope)
         else:
             reports.append(before or grading.empty_report(entry, "not graded", "not chosen"))
-    old = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT)) if (
-        threading.current_thread() is threading.main_thread()) else None
+    # Both, since a program that is started in the background may ignore the first
+    old = {kind: signal.signal(kind, signal.default_int_handler)
+           for kind in (signal.SIGINT, signal.SIGTERM)}
 
     def grade_one(number, entry, before):
         try:
@@ -271,8 +272,8 @@ def grade_all(entries, folder, grading, options):
             finished = sum(report["status"] == "done" for report in reports)
             print(f"ended: {finished} of {len(reports)} students are done; go on with --resume",
                   file=sys.stderr)
-    if old is not None:
-        signal.signal(signal.SIGTERM, old)
+    for kind, handler in old.items():
+        signal.signal(kind, handler)
     return reports
 
 
