@@ -95,7 +95,7 @@ def test_a_variant_is_given_with_its_forward_alone(module):
 def test_a_right_backward_of_a_variant_passes_and_a_chapters_does_not():
     task = tasks.find("06-variant")
     student = next(f"s{number}" for number in range(99)
-                   if drawing.drawn_text(task, f"s{number}", "")[0] == "variants.quick_gelu")
+                   if drawing.drawn_text(task, f"s{number}", "")[0] == "drawn.quick_gelu")
     file, text = drawn(task, student)
     stub = '    raise NotImplementedError("backward is yours to write")\n'
     right = text.replace(stub, "    x, share = cache\n    return dy * share * (1.0 + 1.702 * x * "

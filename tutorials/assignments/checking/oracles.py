@@ -53,7 +53,7 @@ class Answer:
 def questions(module, seed=0):
     """Return the questions about the functions of a module, such as "layers.linear"."""
     maker = module.rpartition(".")[2]
-    if module == "network" or module.startswith("variants."):
+    if module == "network" or module.startswith("drawn."):
         given = source(seed)
         return [replace(question, sizes=given.sizes, others_right=not first, forms=FORMS)
                 for question, first in firsts(getattr(variant_questions, maker)(given))]

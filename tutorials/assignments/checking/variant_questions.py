@@ -8,7 +8,7 @@ from tutorials.assignments.sandbox.wire import OPS
 
 def ask(name, arguments, *fixed, title="random numbers"):
     """Return the question about a variant; its gradients are finite differences."""
-    return Question(title, (f"variants.{name}", "forward"), arguments, fixed, tolerance=1e-6,
+    return Question(title, (f"drawn.{name}", "forward"), arguments, fixed, tolerance=1e-6,
                     variant=True)
 
 

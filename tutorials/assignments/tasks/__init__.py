@@ -101,7 +101,7 @@ def stem(module):
 
 
 VARIANTS = tuple(
-    Task(name, tuple(f"variants.{one}:{side}" for one in variants
+    Task(name, tuple(f"drawn.{one}:{side}" for one in variants
                      for side in ("forward", "backward")), minutes, {}, drawn=True)
     for name, minutes, variants in (
         ("03-variant", 30, ("sum_pooling", "gated_pooling")),
@@ -119,7 +119,7 @@ EXERCISES = TASKS + VARIANTS + BUGS
 
 def source_of(module):
     """Return the text that answers about a module come from: the library's, or the one given."""
-    if module != "network" and not module.startswith("variants."):
+    if module != "network" and not module.startswith("drawn."):
         return library_text(module)
     page = HERE / ("network.md" if module == "network" else f"variants/{stem(module)}.md")
     return re.search(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"),
