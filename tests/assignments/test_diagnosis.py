@@ -1,5 +1,10 @@
 """The diagnosis: it names the mistake from the numbers alone."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import blind
 import numpy as np
 import pytest
 
@@ -153,6 +158,62 @@ def test_a_text_of_another_form_is_refused():
         planting.plant("a a", [("a", "b")])
     assert planting.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
         ("x: y", [("a", "b"), ("c", "")]), ("z: w", [("d", "")])]
+
+
+ANSWERS = [json.loads(line) for line in
+           (Path(__file__).parent / "answers.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ANSWERS, ids=lambda row: row["name"])
+def test_answers_as_students_write_them_get_the_right_verdict(row):
+    report = blind.judge(row)
+    assert report.status == ("passed" if row["right"] else "wrong"), report.message
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("misleading_A2", "queries is ignored"),
+    ("misleading_A7", "its arguments are (q, k, v, ops, rate=0.0, rng=None), in this order"),
+    ("misleading_A11", "its arguments are (x, heads, parts), in this order"),
+    ("misleading_B3", "not cut to the first `queries` tokens"),
+    ("misleading_B4", "each call needs a cache, and a name, of its own"),
+    ("wrong_block_passes", "rng is not handed on to ops.attention"),
+])
+def test_messages_that_misled_name_the_mistake(name, told):
+    guesses = blind.guesses(blind.judge(next(row for row in ANSWERS if row["name"] == name)))
+    assert told in guesses[0]
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    ("_ ** -1.5", ["std^-3"]), ("centred * (variance", ["the -1/2 of the derivative"]),
+    (("dnormalised = dy\n", "+ dvariance * 2.0 * centred / D", ""),
+     ["gamma is forgotten in dx", "path through the variance is missing"]),
+])
+def test_mistakes_in_a_derivation_step_by_step_are_named(wrong, told):
+    """Two at once, too; the text is a student's, not the library's."""
+    text = (bank.MISTAKES / "layernorm_steps.txt").read_text("utf-8").partition("\n====")[0]
+    changes = {"_ ** -1.5": ("(variance + eps) ** -1.5", "std ** -1.5"),
+               "centred * (variance": ("centred * -0.5 * (variance", "centred * (variance")}
+    if isinstance(wrong, tuple):
+        pairs = [("dnormalised = dy * gamma\n", wrong[0]), (wrong[1], wrong[2])]
+    else:
+        pairs = [changes[wrong]]
+    message = checking.check_task("05-layernorm", {"layernorm.py": planting.plant(
+        text, pairs)}).message
+    assert all(f"likely: {word}" in message or word in message for word in told), message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_the_right_gradients_are_those_of_finite_differences(module):
+    """The library's backward is what answers are held against."""
+    for answer in oracles.answers(module):
+        if not answer.gradients or "large" in answer.question.title:
+            continue
+        question = replace(answer.question, variant=True)
+        numeric = oracles.gradients(question, oracles.library(question), answer.dy)
+        for name, right in answer.gradients.items():
+            assert right is None or not faults.is_wrong(numeric[name], right, 1e-6), name
 
 
 @pytest.mark.slow
