@@ -10,7 +10,7 @@
 import argparse
 
 from tutorials.assignments import checking, grading, starter, tasks, train
-from tutorials.assignments.grading import gradescope
+from tutorials.assignments.grading import copies, gradescope
 from vitnp.common import command
 from vitnp.errors import Error
 
@@ -104,6 +104,8 @@ def check(options):
         report = checking.check_task(task.name, sources, options.seed)
         passed += report.passed
         show(report)
+        for name in copies.of_task(task, sources):
+            print(f"    {name}: the library's own text, which brings no points")
     print(f"{passed} of {len(chosen)} passed")
     return 0 if passed == len(chosen) else 1
 

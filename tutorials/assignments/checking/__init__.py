@@ -82,9 +82,10 @@ def check_task(name, sources, seed=0, isolation="none"):
     if task.drawn:          # what was given earns nothing
         verdicts = [verdict for verdict in verdicts
                     if not (verdict.passed and verdict.function.endswith(":forward"))]
-    whole = len(missing) == len(modules)
-    status = "missing" if whole else status_of(verdicts, bool(missing))
-    return Report(name, status, () if whole else tuple(verdicts), "; ".join(missing), printed)
+    if len(missing) == len(modules):
+        return Report(name, "missing", note="; ".join(missing))
+    return Report(name, status_of(verdicts, bool(missing)), tuple(verdicts), "; ".join(missing),
+                  printed)
 
 
 def drawn_modules(task, sources):

@@ -56,7 +56,7 @@ def questions(module, seed=0):
     if module == "network" or module.startswith("drawn."):
         given = source(seed)
         return [replace(question, sizes=given.sizes, others_right=not first, forms=FORMS)
-                for question, first in firsts(getattr(variant_questions, maker)(given))]
+                for question, first in firsts(variant_questions.questions(maker, given))]
     if not module.startswith("layers."):
         given = source(seed)
         return [replace(question, sizes=given.sizes, others_right=not first)

@@ -199,7 +199,7 @@ class Grading:
             text = f"the check itself failed, look at it by hand: {type(error).__name__}: {error}"
             return entry | {"status": "crashed", "message": clean(text), "printed": "",
                             "functions": []}
-        copied = self.copied(found, sources)
+        copied = [] if self.accept_library else copies.of_task(found, sources)
         functions = [{"function": verdict.function, "passed": verdict.passed,
                       "message": clean(verdict.message, 4000)} for verdict in checked.verdicts]
         right = [one["function"] for one in functions if one["passed"] is True]
@@ -210,15 +210,6 @@ class Grading:
         return entry | {"score": round(possible * share, 2), "message": clean(message, 8000),
                         "status": "library" if copied and not share else checked.status,
                         "printed": checked.printed, "functions": functions}
-
-    def copied(self, task, sources):
-        """Return which functions of a task are the library's, such as "linear:forward"."""
-        if self.accept_library or task.drawn:
-            return []
-        return [checking.short(f"{module}:{name}") for module in task.modules
-                if task.file_of(module) in sources
-                for name in copies.of_library(sources[task.file_of(module)], module,
-                                              task.functions_of(module))]
 
     def is_of_this_course(self, task, sources):
         """Tell whether what was drawn for a task was drawn with this course's word."""

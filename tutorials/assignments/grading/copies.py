@@ -3,7 +3,7 @@
 import ast
 import hashlib
 
-from tutorials.assignments import starter, tasks
+from tutorials.assignments import checking, starter, tasks
 
 SHORTEST = 3            # statements of a function that is somebody's own
 SMALLEST = 40           # nodes of a file: shorter ones are alike by chance
@@ -17,6 +17,14 @@ def of_library(text, module, names):
     own, library = functions(text), functions(tasks.source_of(module))
     return [name for name in names if name in own and len(library[name].body) >= SHORTEST
             and ast.dump(own[name]) == ast.dump(library[name])]
+
+
+def of_task(task, sources):
+    """Return which functions of a task are the library's, such as "linear:forward"."""
+    return [] if task.drawn else [
+        checking.short(f"{module}:{name}") for module in task.modules
+        if task.file_of(module) in sources
+        for name in of_library(sources[task.file_of(module)], module, task.functions_of(module))]
 
 
 def functions(text):
