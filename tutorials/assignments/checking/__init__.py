@@ -1,6 +1,5 @@
 """Check a task: run the student's functions in a child process, and judge here what they return."""
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from tutorials.assignments import sandbox, tasks
 from tutorials.assignments.checking import faults, oracles
 from tutorials.assignments.checking.faults import Fault
 from tutorials.assignments.sandbox import Call, Ref, package_copy
-from tutorials.assignments.tasks import drawing, planting
+from tutorials.assignments.tasks import drawing
 from vitnp.errors import Error
 
 NEEDED = {"other backward": "other", "late": "other"}   # the forward that is needed, if not its own
@@ -67,7 +66,7 @@ def check_task(name, sources, seed=0, isolation="none"):
     task = tasks.find(name)
     verdicts, printed, missing, modules = [], "", [], task.modules
     if task.drawn:
-        modules, refusal = drawn_modules(task, sources)
+        modules, refusal = drawing.drawn_modules(task, sources)
         if refusal:
             return Report(name, "wrong", note=refusal)
     for module in modules:
@@ -86,29 +85,6 @@ def check_task(name, sources, seed=0, isolation="none"):
         return Report(name, "missing", note="; ".join(missing))
     return Report(name, status_of(verdicts, bool(missing)), tuple(verdicts), "; ".join(missing),
                   printed)
-
-
-def drawn_modules(task, sources):
-    """Return the modules that were drawn for a student, and why the file is no answer, or ""."""
-    there = [module for module in task.modules if task.file_of(module) in sources]
-    for module in there:
-        drawn = drawing.read_header(sources[task.file_of(module)])
-        if not drawn or drawn["task"] != task.name:
-            return [], (f"{task.file_of(module)} does not begin with the line that `start "
-                        f"{task.name}` writes: change the file that was drawn for you")
-        right = drawing.drawn_text(task, drawn["student"], drawn["course"])
-        if right[0] == module and names_of(right[1]) <= names_of(sources[task.file_of(module)]):
-            return [module], ""
-    if there:
-        return [], (f"{task.file_of(there[0])} is not what is drawn for {drawn['student']}: "
-                    f"change the file that `start {task.name}` writes")
-    return task.modules[:1], ""
-
-
-def names_of(text):
-    """Return the names for which others could have been drawn."""
-    words, names = set(re.findall(r"\w+", text)), planting.planted()[0]
-    return words & {name for choices in names for name in choices}
 
 
 def check_module(task, module, text, seed, isolation):

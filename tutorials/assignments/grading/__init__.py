@@ -87,8 +87,8 @@ def main(options):
         folder.mkdir(parents=True, exist_ok=True)
     grading = Grading(points, seed_of(options, folder), level, options.course,
                       options.accept_library)
-    whole = grade_all(entries, folder, grading, options)
-    reports = sorted(with_absent(whole, listed, points, due), key=lambda report: report["student"])
+    reports = roster.with_absent(grade_all(entries, folder, grading, options), listed, points, due)
+    reports.sort(key=lambda report: report["student"])
     exports.write_table(options.out, reports, points)
     if options.junit:
         exports.write_junit(options.junit, reports)
@@ -273,22 +273,6 @@ def save(report, path, gradescope):
     exports.write_json(path, report)
     if gradescope:
         exports.write_json(gradescope, exports.for_gradescope(report))
-
-
-def with_absent(reports, listed, points, due):
-    """Return the reports with the days late, and one for each listed student without any."""
-    found = []
-    for report in reports:
-        row = next((row for name, row in listed.items() if roster.same(name, report["student"])),
-                   None)
-        notes = report["notes"] + ["not on the roster"] * bool(listed and row is None)
-        found.append(report | {"days late": roster.days_late(row, due), "notes": notes})
-    for name in listed:
-        if not any(roster.same(name, report["student"]) for report in reports):
-            found.append({"student": clean(name), "status": "nothing handed in", "score": 0.0,
-                          "possible": sum(points.values()), "notes": [], "tasks": [],
-                          "days late": "", "shapes": {}})
-    return found
 
 
 def show(reports, options, folder, grading):

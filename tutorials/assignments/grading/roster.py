@@ -5,6 +5,7 @@ import math
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tutorials.assignments.sandbox.outcomes import clean
 from vitnp.common.files import refusing
 from vitnp.errors import Error
 
@@ -52,3 +53,19 @@ def days_late(row, due):
 def same(one, other):
     """Tell whether two names are one student's: letters and blanks apart."""
     return " ".join(one.casefold().split()) == " ".join(other.casefold().split())
+
+
+def with_absent(reports, listed, points, due):
+    """Return the reports with the days late, and one for each listed student without any."""
+    found = []
+    for report in reports:
+        row = next((row for name, row in listed.items() if same(name, report["student"])),
+                   None)
+        notes = report["notes"] + ["not on the roster"] * bool(listed and row is None)
+        found.append(report | {"days late": days_late(row, due), "notes": notes})
+    for name in listed:
+        if not any(same(name, report["student"]) for report in reports):
+            found.append({"student": clean(name), "status": "nothing handed in", "score": 0.0,
+                          "possible": sum(points.values()), "notes": [], "tasks": [],
+                          "days late": "", "shapes": {}})
+    return found

@@ -54,3 +54,26 @@ def drawn_text(task, student, course):
         mistake = mistakes[task.name][choose("mistake", len(mistakes[task.name]))]
         text = renamed(planting.plant(text, mistake), names, choose)
     return module, header(task.name, student, course) + text
+
+
+def drawn_modules(task, sources):
+    """Return the modules that were drawn for a student, and why the file is no answer, or ""."""
+    there = [module for module in task.modules if task.file_of(module) in sources]
+    for module in there:
+        drawn = read_header(sources[task.file_of(module)])
+        if not drawn or drawn["task"] != task.name:
+            return [], (f"{task.file_of(module)} does not begin with the line that `start "
+                        f"{task.name}` writes: change the file that was drawn for you")
+        right = drawn_text(task, drawn["student"], drawn["course"])
+        if right[0] == module and names_of(right[1]) <= names_of(sources[task.file_of(module)]):
+            return [module], ""
+    if there:
+        return [], (f"{task.file_of(there[0])} is not what is drawn for {drawn['student']}: "
+                    f"change the file that `start {task.name}` writes")
+    return task.modules[:1], ""
+
+
+def names_of(text):
+    """Return the names for which others could have been drawn."""
+    words, names = set(re.findall(r"\w+", text)), planting.planted()[0]
+    return words & {name for choices in names for name in choices}
