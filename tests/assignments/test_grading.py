@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 import warnings
 import xml.etree.ElementTree as xml
 import zipfile
@@ -327,7 +328,8 @@ def test_a_grading_that_is_ended_goes_on_where_it_was(tmp_path, monkeypatch, cap
     def check_task(task, sources, seed, isolation):
         asked.append((sources["layernorm.py"], seed))
         if asked[-1][0] == "stop" and len(asked) < 3:
-            signal.raise_signal(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1.0)                     # the main thread hears of it meanwhile
         return checking.Report(task, "passed", (checking.Verdict("layernorm:forward", True),))
 
     monkeypatch.setattr(checking, "check_task", check_task)

@@ -79,7 +79,8 @@ def main(options):
     points, due = chosen_points(options), options.due and roster.date_of(options.due, "--due")
     listed = roster.read(options.roster) if options.roster else {}
     entries = entries_of(options)
-    guarded = [Path(vitnp.__file__).parent, Path(__file__).parent, Path(options.submissions),
+    library = Path(vitnp.__file__).parent
+    guarded = [library, *library.glob("layers/*.py"), Path(__file__), Path(options.submissions),
                folder, *([Path(options.gradescope).parent] if options.gradescope else [])]
     level = isolation.choose(options.trust, [path for path in guarded if path.exists()])
     print(f"students' code runs {isolation.SENTENCES[level]}", file=sys.stderr)

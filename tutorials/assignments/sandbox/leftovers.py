@@ -19,7 +19,7 @@ REMOVE = 0                      # IPC_RMID
 SHARED = {"shm": ("shmctl", (REMOVE, None)), "msg": ("msgctl", (REMOVE, None)),
           "sem": ("semctl", (0, REMOVE, None))}
 NOT_HERE = (1, 38)              # EPERM, ENOSYS: a container that forbids keys forbids them to all
-libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def keyctl(*numbers):
