@@ -264,3 +264,28 @@ def test_a_terminal_gets_one_bar_over_all_epochs(monkeypatch):
     last = terminal.getvalue().split("\r")[-1]
     assert "epoch 2/2,  validation  75.0 %" in last and "200/200" in last
     assert "loss 1.250, accuracy 50.0 %, rate 1.0e-03, waiting 25 %" in last and last.endswith("\n")
+
+
+def test_an_empty_text_is_no_default(tmp_path):
+    """An unset variable of a shell once trained a whole new run on the digits."""
+    for arguments in (["--resume", ""], ["--out", ""], ["--data-dir", ""], ["--init-from", ""]):
+        check_refusal(train, tmp_path, arguments, f"{arguments[0][2:]} is an empty text")
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(tmp_path):
+    code = f"{sys.executable} -m vitnp.data list | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout.splitlines()[0] == "mnist"
+    code = f"{sys.executable} -m vitnp.data list | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout.strip() in ("0", "141")
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes(tmp_path):
+    (tmp_path / "Bäume").mkdir()
+    done = subprocess.run([sys.executable, "-m", "vitnp.data", "check", "Bäume"], cwd=tmp_path,
+                          capture_output=True, check=False,
+                          env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 2 and b"B\\xe4ume holds no folder train" in done.stderr

@@ -1,4 +1,4 @@
-"""Train a Vision Transformer.
+"""Train a Vision Transformer, from random or published weights.
 
     python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
     python -m vitnp.train --resume RUN
@@ -12,9 +12,8 @@ import argparse
 
 from vitnp.common import command
 from vitnp.errors import Error
-from vitnp.runs import presets, recipe
+from vitnp.runs import choices, presets, recipe
 
-MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
 
@@ -27,10 +26,9 @@ def main(arguments):
     recipe.add_options(parser)
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
-                        f"{recipe.names_of_options(MAY_CHANGE)} may be given with it")
+                        f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
-    preset = presets.find(options.pop("preset"))
-    folder = options.pop("resume")
+    preset, folder = options.pop("preset"), options.pop("resume")
     return resume(folder, preset, options) if folder else start(preset, options)
 
 
@@ -43,7 +41,8 @@ def start(preset, options):
     from vitnp.parallel import lanes
     from vitnp.training import loop
 
-    wanted = recipe.from_options(options, preset)
+    wanted = recipe.from_options(options, choices.defaults(preset, options))
+    recipe.check_effect(wanted, [name for name in options if options[name] is not None])
     lanes.prepare_process()
     folder, _, score = loop.train(wanted, options["out"])
     report(folder, score.loss, score.accuracy, score.confusion.sum())
@@ -52,12 +51,7 @@ def start(preset, options):
 
 def resume(folder, preset, options):
     """Go on with a run, or say that it is finished."""
-    given = {name: value for name, value in options.items() if value is not None}
-    others = preset or set(given) - set(MAY_CHANGE)
-    if others:
-        raise Error("a run goes on with its own recipe: with --resume only "
-                    f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
-                    f"{recipe.names_of_options(sorted(others))}")
+    given = recipe.changes(options, preset)
     from vitnp.common.progress import say
     from vitnp.parallel import lanes
     from vitnp.training import loop, saving

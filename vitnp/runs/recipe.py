@@ -5,9 +5,11 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vitnp.config import ViTConfig, is_number
-from vitnp.data.dataset import statistics
+from vitnp.data import FOLDERS, NAMES
+from vitnp.data.dataset import Dataset, statistics
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.networks.resnet import ResNetConfig
@@ -15,11 +17,12 @@ from vitnp.networks.resnet import ResNetConfig
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
+MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
 
-def option(default, text):
+def option(default: Any, text: str) -> Any:
     """Return a field of Recipe: its default and the help of its option."""
     return field(default=default, metadata={"help": text})
 
@@ -34,7 +37,7 @@ class Recipe:
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16; or a "
                         "residual network, resnet-8, -12, -16 or -20")
-    data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
+    data: str = option("digits", ", ".join(NAMES))
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
                                     "folder's pictures, and their own for all others")
@@ -87,7 +90,15 @@ class Recipe:
     evaluate_every: int = option(1, "epochs between two looks at the validation part")
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type in (str, str | None):
+                self._check(item.name, (isinstance(value, str) and "\0" not in value)
+                            or (value is None and item.type != str), "text")
+        for name in ("dropout", "stochastic_depth"):
+            value = getattr(self, name)
+            self._check(name, isinstance(value, int | float) and value is not True, "a number")
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
@@ -107,8 +118,6 @@ class Recipe:
                     "a number above 0, at most 1")
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
         self._check("tf32", isinstance(self.tf32, bool), "true or false")
-        self._check("tf32", not self.tf32 or self.ops != "textbook", "left out with --ops "
-                    "textbook, whose LayerNorm computes means as products: they would lose digits")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,
@@ -124,18 +133,18 @@ class Recipe:
                         f"it must be {possible}")
 
     @property
-    def network(self):
+    def network(self) -> str:
         """What tables call the network: the model, or the weights that it started from."""
         if self.init_from is None:
             return self.model
         return f"{Path(self.init_from).resolve().name} fine-tuned"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What figures call the run."""
         return f"{self.network} on {self.data}"
 
-    def configure(self, dataset):
+    def configure(self, dataset: Dataset) -> tuple[ViTConfig | ResNetConfig, Preprocess]:
         """Return the ViTConfig or ResNetConfig, and the Preprocess, for a data set."""
         height, width, channels = dataset.train_images.shape[1:]
         self._check("crop_padding", self.crop_padding < min(height, width),
@@ -151,7 +160,8 @@ class Recipe:
                 stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
-            mean, std = statistics(dataset.train_images, dataset.train_labels)
+            mean, std = statistics(dataset.train_images, dataset.train_labels,
+                                   dataset.parts()[0])
         return config, Preprocess((height, width), mean, std)
 
     def _stem(self):
@@ -204,6 +214,34 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def check_effect(recipe, given):
+    """Raise Error where an option that was given can have no effect, with the others as they are.
+
+    given: names of fields.
+    """
+    learned = recipe.positions == "learned" and not recipe.model.startswith("resnet")
+    needs = {"heads": (recipe.init_from, "without --init-from"),
+             "magnitude": (recipe.randaugment, "without --randaugment"),
+             "position_start": (learned, "where no positions are learned"),
+             "layer_decay": (recipe.tune == "all", "with --tune head"),
+             "workers": (recipe.data in FOLDERS, "with data that are no picture files")}
+    for name, (has_effect, where) in needs.items():
+        recipe._check(name, has_effect or name not in given, f"left out {where}: it has no effect")
+
+
+def changes(options, preset=None):
+    """Return the options that were given with --resume, a dict.
+
+    Raises Error for those that have an influence on the result, as a preset has.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if preset or set(given) - set(MAY_CHANGE):
+        raise Error("a run goes on with its own recipe: with --resume only "
+                    f"{names_of_options(MAY_CHANGE)} can be given, not "
+                    f"{names_of_options(sorted(set(given) - set(MAY_CHANGE))) or '--preset'}")
+    return given
 
 
 def names_of_options(names):
