@@ -5,6 +5,7 @@ const [ROWS, COLUMNS] = facts.grid;
 const PATCHES = ROWS * COLUMNS;
 const FIRST = facts.classToken ? 1 : 0;     // token of the first patch
 const TOKENS = PATCHES + FIRST;
+const LEAST = facts.leastCosine;            // of two positions
 const BLOCKS = facts.blocks.length, HEADS = facts.heads, MEAN = HEADS;
 
 async function bytesOf(id) {
@@ -70,9 +71,9 @@ function cosinesOf(cosines, tokens) {
     return sum;
 }
 
-// From 0 to 1 on the scale of colours: an even share, or a cosine of 0, is in the middle
+// From 0 to 1 on the scale of colours, where an even share is in the middle
 function levelsOf(values, view) {
-    if (view === "positions") return values.map(cosine => 0.5 + cosine / 2);
+    if (view === "positions") return values.map(cosine => Math.min(1, Math.max(0, (cosine - LEAST) / (1 - LEAST))));
     const even = 1 / (view === "attention" ? TOKENS : PATCHES), octaves = facts.octaves[view];
     return values.map(share => {
         const level = 0.5 + Math.log2(Math.max(share / even, 1e-9)) / (2 * octaves);

@@ -12,6 +12,7 @@ from vitnp.analysis.explorer import measures, packing
 from vitnp.common.files import replacing
 from vitnp.errors import Error
 
+SCRIPTS = ("maps.js", "draw.js", "page.js")
 MOST_NUMBERS = 48_000_000       # attention weights in one page, a byte each before compression
 
 
@@ -27,7 +28,9 @@ def write(trained, pictures, path, title, blocks=None):
     check_size(trained.config, len(pictures), len(blocks))
     measured = [measures.of_file(trained, file, name, blocks)
                 for file, name in zip(pictures, short_names(pictures), strict=True)]
-    content = html(facts_of(trained, measured, title, blocks), numbers_of(trained, measured))
+    similarity = interpret.similarity_of_positions(trained)
+    facts = facts_of(trained.config, measured, title, blocks, similarity)
+    content = html(facts, numbers_of(measured, similarity))
     with replacing(path) as aside:
         aside.write_text(content, encoding="utf-8")
     return len(content.encode())
@@ -50,13 +53,13 @@ def short_names(paths):
             for path, name in zip(paths, names, strict=True)]
 
 
-def facts_of(trained, measured, title, blocks):
+def facts_of(config, measured, title, blocks, similarity):
     """Return what the page says in words and small numbers, as a dict for JSON."""
-    config = trained.config
     return {
         "title": title, "grid": config.grid, "size": config.image_size,
         "classToken": config.class_token, "depth": config.depth, "heads": config.heads,
-        "blocks": [block + 1 for block in blocks], "positions": config.positions != "none",
+        "blocks": [block + 1 for block in blocks], "positions": similarity is not None,
+        "leastCosine": 0.0 if similarity is None else min(float(similarity.min()), 0.99),
         "octaves": even_share.OCTAVES,
         "colours": {"light": even_share.ON_LIGHT, "dark": even_share.ON_DARK},
         "pictures": [{"name": picture.name, "seen": packing.picture_url(picture.seen),
@@ -64,16 +67,15 @@ def facts_of(trained, measured, title, blocks):
                       "predictions": picture.predictions} for picture in measured]}
 
 
-def numbers_of(trained, measured):
+def numbers_of(measured, similarity):
     """Return the large numbers of the page, as a dict id → text."""
     numbers = {}
     for i, picture in enumerate(measured):
         numbers[f"attention-{i}"] = packing.packed(*packing.rows_to_bytes(picture.attention))
         numbers[f"rollout-{i}"] = packing.packed(*packing.rows_to_bytes(picture.rollout))
-    similarity = interpret.similarity_of_positions(trained)
     if similarity is not None:
-        cosines = similarity.reshape(trained.config.grid[0] * trained.config.grid[1], -1)
-        numbers["positions"] = packing.packed(np.round(127 * (cosines + 1)).astype(np.uint8))
+        # (rows, columns, rows, columns), from -1 to 1
+        numbers["positions"] = packing.packed(np.round(127 * (similarity + 1)).astype(np.uint8))
     return numbers
 
 
@@ -83,11 +85,11 @@ def html(facts, numbers):
         return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
     # In a script only "<" could end it; JSON may write it as a number
-    scripts = [f'<script type="application/json" id="facts">'
-               f'{json.dumps(facts).replace("<", chr(92) + "u003c")}</script>']
+    words = json.dumps(facts).replace("<", "\\u003c")
+    scripts = [f'<script type="application/json" id="facts">{words}</script>']
     scripts += [f'<script type="text/plain" id="{name}">{text}</script>'
                 for name, text in numbers.items()]
-    parts = {"STYLE": template("page.css"), "CODE": template("maps.js") + template("page.js"),
+    parts = {"STYLE": template("page.css"), "CODE": "\n".join(map(template, SCRIPTS)),
              "NUMBERS": "\n".join(scripts)}
     page = template("page.html")
     for name, text in parts.items():
