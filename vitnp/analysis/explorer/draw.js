@@ -97,7 +97,7 @@ function drawStage(stage) {
     find(".reading output", stage.root).textContent = reading;
     for (const frame of stage.root.querySelectorAll(".asks")) place(frame, state.query === "patch" ? state.patch : null);
     for (const frame of stage.root.querySelectorAll(".reads")) place(frame, state.read);
-    const hint = state.held && state.query === "patch" ? "held: click it again to let go" : "click to hold a patch";
+    const hint = state.held && state.query === "patch" ? "held: click it to let go" : "click to hold a patch";
     find(".hint", stage.root).textContent = hovers.matches ? hint : "";
     drawScale(stage);
     drawHeads(stage);
