@@ -135,6 +135,7 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--model giant/2", "unknown model 'giant/2'; write VARIANT/PATCH"),
     ("--data cifar", "there is no data set 'cifar'; possible are digits, mnist"),
     ("--device tpu", "unknown device 'tpu'; possible are cpu, gpu and auto"),
+    ("--preset finetune", "goes on with trained weights, but there is no --init-from; give one"),
     ("--preset digits", "there is no preset 'digits'; possible are finetune, mnist"),
     ("--colour red", "unrecognized arguments: --colour red; --help lists"),
     ("--learning-rate -1", "--learning-rate is -1.0; it must be a number above 0"),

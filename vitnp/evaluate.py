@@ -53,6 +53,7 @@ def main(arguments):
     lanes.prepare_process()
     trained = checkpoint_options.load(options)
     dataset, title = data_of(options, trained)
+    checkpoint_options.check_channels(options.checkpoint, trained, dataset)
     if shots:
         print_few_shot(trained, dataset, shots, options.part)
         return 0

@@ -29,13 +29,13 @@ def main(arguments):
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
                         f"{recipe.names_of_options(MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
-    preset = presets.find(options.pop("preset"))
-    folder = options.pop("resume")
-    return resume(folder, preset, options) if folder else start(preset, options)
+    name = options.pop("preset")
+    preset, folder = presets.find(name), options.pop("resume")
+    return resume(folder, preset, options) if folder else start(name, options)
 
 
 def start(preset, options):
-    """Train a new run."""
+    """Train a new run; preset: its name, or None."""
     doubled = [name for name in OF_WEIGHTS if options[name] is not None]
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
@@ -43,7 +43,8 @@ def start(preset, options):
     from vitnp.parallel import lanes
     from vitnp.training import loop
 
-    wanted = recipe.from_options(options, preset)
+    wanted = recipe.from_options(options, presets.find(preset))
+    presets.check(preset, wanted)
     lanes.prepare_process()
     folder, _, score = loop.train(wanted, options["out"])
     report(folder, score.loss, score.accuracy, score.confusion.sum())

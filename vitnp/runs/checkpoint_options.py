@@ -36,6 +36,16 @@ def load(options):
     return replace(loaded, threads=options.threads or lanes.cores())
 
 
+def check_channels(checkpoint, trained, dataset):
+    """Raise Error where a data set is in grey and the network takes colours, or the other way."""
+    words = {1: "grey", 3: "colour"}
+    taken, found = trained.preprocess.shape[-1], dataset.train_images.shape[-1]
+    if taken != found:
+        raise Error(f"{checkpoint} takes images of {taken} channels ({words.get(taken, 'others')}),"
+                    f" but those of {dataset.name} have {found} ({words.get(found, 'others')}); "
+                    "choose another --data")
+
+
 def image_size(text):
     """Return (height, width) of a text such as "224" or "128,64", and None of None."""
     if text is None:

@@ -44,6 +44,7 @@ def finetune():
             "epochs": 8, "label_smoothing": 0.0, "rotate": 0.0, "rescale": 0.0, "flip": 0.5}
 
 
+NEEDED = {"finetune": "init_from"}          # preset → the field without which it makes no sense
 PRESETS = {"finetune": finetune, "mnist": mnist, "fashion-mnist": fashion_mnist,
            "cifar10-small": cifar10_small}
 
@@ -55,6 +56,15 @@ def find(name):
     if name not in PRESETS:
         raise Error(f"there is no preset {name!r}; possible are {', '.join(PRESETS)}")
     return PRESETS[name]()
+
+
+def check(name, recipe):
+    """Raise Error where a preset needs something that the recipe made of it does not have."""
+    field = NEEDED.get(name)
+    if field and getattr(recipe, field) is None:
+        option = f"--{field.replace('_', '-')}"
+        raise Error(f"the preset {name} goes on with trained weights, but there is no {option}; "
+                    f"give one, such as {option} runs/digits-001")
 
 
 def described():

@@ -166,6 +166,7 @@ def choose(options, trained):
         dataset = data.load(name, data_dir, side)
     except Error as error:
         raise Error(f"{error}; or give pictures with --images FILE …") from None
+    checkpoint_options.check_channels(options.checkpoint, trained, dataset)
     indices = spread(len(dataset.test_images), MOST_PICTURES)
     inputs = trained.preprocess.check(dataset.test_images[indices])
     names = [f"{i}: {dataset.class_names[dataset.test_labels[i]]}" for i in indices]
