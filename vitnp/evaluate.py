@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vitnp import trained as shipped
 from vitnp.common import command
 from vitnp.common.files import refusing
 from vitnp.errors import Error
@@ -123,7 +124,7 @@ def score_part(trained, dataset, title, options):
     print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
           f"{len(labels) / seconds:,.0f} images/s")
     print_confusion(score, dataset.class_names)
-    if options.data and not options.out:
+    if (options.data or shipped.holds(options.checkpoint)) and not options.out:
         return []                       # the folder of a run is for its own data
     folder = options.out or options.checkpoint
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):

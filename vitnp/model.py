@@ -155,6 +155,8 @@ def check_labels(labels, count, classes):
 def load(path, which="last", heads=None, image_size=None):
     """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
+    path: or the name of a network that comes along, "cifar10" or "digits", where no file or folder
+    has that name.
     which: "last" or "best" checkpoint of a run's folder; where the run kept a moving average of its
     weights, the model has the average. heads, image_size: what a file does not say, and is asked
     for; image_size is one number, or height and width.
@@ -218,6 +220,8 @@ def take(tensors, prefix, config, path):
             wrong.append(f"{prefix}/{name} is of type {tensor.dtype}, not of floats")
         elif not np.isfinite(tensor).all():
             wrong.append(f"{prefix}/{name} holds NaN or infinite values")
+        elif tensor.dtype == np.float16:
+            tensor = tensor.astype(np.float32)      # NumPy's arithmetic with 16 bits is slow
         found[name] = tensor
     extra = [name for name in tensors if name.startswith(f"{prefix}/")
              and name.removeprefix(f"{prefix}/") not in found]

@@ -4,19 +4,34 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from vitnp import trained
 from vitnp.common import command
 from vitnp.errors import Error
 
 
 def add_options(parser):
     """Add the checkpoint and what belongs to it to a parser."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder of a run, or a file")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=named,
+                        help="folder of a run, a file, or the name of a network that comes along: "
+                        f"{', '.join(trained.names())}")
     parser.add_argument("--which", help="best or last checkpoint of a run (default: best)")
     parser.add_argument("--heads", type=int, help="attention heads, where the file does not say it")
     parser.add_argument("--image-size", metavar="SIDE", help="side in pixels, or HEIGHT,WIDTH, of "
                         "the network's images, where the file does not say it")
     parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
     parser.add_argument("--threads", type=int, help="threads on a CPU (default: one a core)")
+
+
+def named(text):
+    """Return the path that a checkpoint's name stands for, and say so where it may be another."""
+    from vitnp.checkpoint import locate
+    from vitnp.common.progress import say
+
+    path = str(locate.named(text))
+    if path == text and text in trained.names():
+        say(f"{text} is a file or folder here; it is taken, and not the network of that name that "
+            f"comes along; that one is {trained.HERE / text}")
+    return path
 
 
 def load(options):
