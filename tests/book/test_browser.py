@@ -62,3 +62,12 @@ def test_the_page_is_dark_where_the_reader_wants_it(address, opened):
     assert max(page.evaluate(background)) < 60
     page.locator(".theme-toggle:visible").first.click()
     assert min(page.evaluate(background)) > 200
+
+
+def test_the_page_to_explore_a_network_stands_in_its_chapter(address, opened):
+    page = opened(1280)
+    page.goto(address + "12_looking_inside.html")
+    frame = page.frame_locator("iframe.explore")
+    page.locator("iframe.explore").scroll_into_view_if_needed()
+    frame.locator(".picture").nth(1).hover(position={"x": 5, "y": 5})
+    assert frame.locator(".sentence").nth(1).inner_text().startswith("Patch row 1, column 1 in ")

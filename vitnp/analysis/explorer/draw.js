@@ -115,7 +115,7 @@ function drawScale(stage) {
     paint(find(".scale canvas", stage.root), Float32Array.from({length: 256}, (_, i) => i / 255), palette);
     const octaves = facts.octaves[state.view], far = 2 ** octaves, near = 2 ** (octaves / 2);
     const cosine = part => (LEAST + part * (1 - LEAST)).toFixed(2).replace("-", "−");
-    const words = octaves ? [`≤ 1/${far}`, `1/${near}`, "even share", `${near}×`, `≥ ${far}×`]
+    const words = octaves ? [`≤ 1/${far}`, `1/${near}`, "even", `${near}×`, `≥ ${far}×`]
         : [cosine(0), cosine(0.25), `cosine ${cosine(0.5)}`, cosine(0.75), "1"];
     find(".ticks", stage.root).replaceChildren(...words.map((word, i) => {
         const tick = element("span", i % 2 ? "minor" : "", word);
