@@ -42,7 +42,7 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     make_model(1).save("run/checkpoint.safetensors")
     make_model(2).save("run/best.safetensors")
-    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "L", (40, 30)))
+    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "RGB", (40, 30)))
     (tmp_path / "b.jpg").write_bytes(picture_bytes("JPEG", "RGB", (9, 70)))
     (tmp_path / "turned.jpg").write_bytes(turned_bytes(6))
     (tmp_path / "text.png").write_text("no picture")

@@ -6,6 +6,8 @@ CHECKPOINT is a file, or the folder of a run, whose best checkpoint is taken (th
 there is no best). Prints for each picture its likeliest classes with their probabilities: in a
 table, or with --json as one list. Pictures are resized to the network's size; no part is cut off.
 --figure also draws the pictures, up to 20, with their classes and their attention rollout.
+A line on stderr says where a picture is far from those that the network was trained on: in grey for
+colours, in colour for greys, or dark on light for light on dark (it is then inverted).
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from vitnp.common import command
+from vitnp.common.progress import say
 from vitnp.errors import Error
 from vitnp.runs import checkpoint_options
 
@@ -32,11 +35,15 @@ def main(arguments):
     if trained.config.classes is None:
         raise Error(f"{options.checkpoint} has no head, and so predicts no classes; give one with "
                     "a head, or fine-tune it with python -m vitnp.train --init-from")
-    probabilities = probabilities_of(trained, options.images)
+    remarks = {}
+    probabilities = probabilities_of(trained, options.images, remarks)
     likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :options.top]
     names = class_names.names_of(trained)
     predictions = [[(int(k), names[k], float(row[k])) for k in best]
                    for best, row in zip(likeliest, probabilities, strict=True)]
+    for path in dict.fromkeys(options.images):
+        if path in remarks:
+            say(remarks[path])
     if options.figure:
         draw(trained, options, predictions)
     if options.json:
@@ -69,13 +76,15 @@ def parse(arguments):
     return options
 
 
-def probabilities_of(trained, paths):
+def probabilities_of(trained, paths, remarks):
     """Return the probabilities (B, K) of the pictures in files, read as the lanes need them.
 
     They equal trained.probabilities(paths), but thousands of photographs need no more memory than
-    a few, and one lane reads while another computes.
+    a few, and one lane reads while another computes. remarks: gets path → sentence for pictures
+    that are far from what the network was trained on.
     """
     from vitnp.backend import get_xp, to_device
+    from vitnp.data import likeness
     from vitnp.parallel import lanes
 
     gamma, reading = trained.params["norm"]["gamma"], threading.Lock()
@@ -84,6 +93,7 @@ def probabilities_of(trained, paths):
         # Keeping Pillow's warnings quiet is for the whole process, and so for one thread at a time
         with reading:
             images = trained.preprocess.batch(part)
+            remarks.update(likeness.remarks(part, images, trained.preprocess))
         return trained.preprocess.scale(to_device(images, get_xp(gamma)), gamma.dtype)
 
     with np.errstate(over="ignore", invalid="ignore"):
@@ -119,7 +129,6 @@ def draw(trained, options, predictions):
     """Draw the first pictures with their predictions and their attention rollout."""
     from vitnp.analysis import interpret
     from vitnp.analysis.drawing import canvas, prediction_figure
-    from vitnp.common.progress import say
 
     paths = options.images[:prediction_figure.MOST]
     if len(paths) < len(options.images):

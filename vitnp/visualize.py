@@ -109,11 +109,16 @@ def write_page(options):
                     "ends in .html")
 
     from vitnp.analysis.explorer import page
+    from vitnp.common.progress import say
+    from vitnp.data import likeness
     from vitnp.parallel import lanes
 
     lanes.prepare_process()
     trained = checkpoint_options.load(options)
     blocks = blocks_of(options.blocks, getattr(trained.config, "depth", 0))
+    images = trained.preprocess.batch(options.images)
+    for words in likeness.remarks(options.images, images, trained.preprocess).values():
+        say(words)
     page.write(trained, options.images, options.out,
                checkpoint_options.title_of(options.checkpoint), blocks)
     return options.out

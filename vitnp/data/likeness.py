@@ -6,6 +6,8 @@ pictures: black around the digits of MNIST. A dark digit on white paper is anoth
 
 import numpy as np
 
+from vitnp.data import picture
+
 MOST = 500                      # training pictures that are looked at
 SPREAD = 0.1                    # a ground that differs more from picture to picture is none
 DARK, LIGHT = 0.3, 0.6          # of a ground that is surely dark, and surely light
@@ -49,3 +51,34 @@ def has_colour(image):
     """Tell whether an image, uint8 (height, width, 3), has colours."""
     spread = image.max(axis=2).astype(int) - image.min(axis=2)
     return bool(spread.mean() / 255 > TINT)
+
+
+def remarks(paths, images, preprocess):
+    """Return path → sentence for those of the pictures that are far from what a network knows.
+
+    images: uint8 (B, height, width, C), as preprocess has read them from the files.
+    """
+    if preprocess.shape[-1] == 3:
+        return {path: f"{path} is in grey, but the network takes pictures in colour"
+                for path, image in zip(paths, images, strict=True) if not has_colour(image)}
+    found = {path: of_grey(path, preprocess) for path in paths}
+    return {path: words for path, words in found.items() if words}
+
+
+def of_grey(path, preprocess):
+    """Return what a network for grey pictures is to be warned of, or an empty text."""
+    image = picture.read(path, *preprocess.size, 3)
+    words, done = [], []
+    if has_colour(image):
+        words.append("in colour")
+        done.append("made grey")
+    if is_opposite(picture.read(path, *preprocess.size, 1), preprocess.ground):
+        light = preprocess.ground < 0.5
+        words.append("dark on light" if light else "light on dark")
+        done.append("inverted")
+    if not words:
+        return ""
+    kind = "grey pictures" if preprocess.ground is None else (
+        f"grey pictures, {'light on dark' if preprocess.ground < 0.5 else 'dark on light'}")
+    return (f"{path} is {' and '.join(words)}; it was {' and '.join(done)}, as the network was "
+            f"trained on {kind}")

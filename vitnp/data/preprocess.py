@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitnp.backend import get_xp
-from vitnp.data import picture
+from vitnp.data import likeness, picture
 from vitnp.errors import Error
 
 RESAMPLE = ("nearest", "bilinear", "bicubic")
@@ -18,12 +18,15 @@ class Preprocess:
 
     size: (height, width); mean, std: one number a channel, in units of the range 0 to 1;
     resample: how files of another size are resized, one of RESAMPLE.
+    ground: brightness, from 0 to 1, of what surrounds the things in grey training pictures, or None
+    where it is unknown or varies; a file that is light where they are dark is inverted.
     """
 
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resample: str = "bilinear"
+    ground: float | None = None
 
     def __post_init__(self):
         for name in ("size", "mean", "std"):
@@ -107,4 +110,6 @@ class Preprocess:
         if channels not in (1, 3):
             raise Error(f"this model takes images of {channels} channels, but files are read with "
                         "1 or 3; give arrays")
-        return picture.read(path, height, width, channels, self.resample)[None]
+        image = picture.read(path, height, width, channels, self.resample)
+        opposite = channels == 1 and likeness.is_opposite(image, self.ground)
+        return (255 - image if opposite else image)[None]

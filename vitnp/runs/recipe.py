@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vitnp.config import ViTConfig, is_number
 from vitnp.data.dataset import statistics
+from vitnp.data.likeness import ground_of
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.networks.resnet import ResNetConfig
@@ -152,7 +153,8 @@ class Recipe:
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
             mean, std = statistics(dataset.train_images, dataset.train_labels)
-        return config, Preprocess((height, width), mean, std)
+        ground = ground_of(dataset.train_images)
+        return config, Preprocess((height, width), mean, std, ground=ground)
 
     def _stem(self):
         """Return the stem's channels as numbers."""

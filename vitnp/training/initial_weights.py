@@ -51,7 +51,7 @@ def start_from(pretrained, config, preprocess, method="google"):
             tensor = resized(path, tensor, old, new, method)
         tree[path][...] = tensor
     scale = pretrained.preprocess
-    return new, Preprocess(preprocess.size, scale.mean, scale.std, scale.resample), flat
+    return new, replace(scale, size=preprocess.size, ground=preprocess.ground), flat
 
 
 def resized(path, position, old, new, method):
