@@ -217,7 +217,8 @@ def test_the_command_runs_answers_in_one_line_and_loads_nothing_for_its_help(wor
                               text=True, check=False, timeout=60)
 
     done = run("-m", "vitnp.predict", "run", *PICTURES, "--json")
-    assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)) == 3
+    assert done.returncode == 0 and len(json.loads(done.stdout)) == 3
+    assert done.stderr == "turned.jpg is in grey, but the network takes pictures in colour\n"
     done = run("-m", "vitnp.predict", "run", "a.png", "text.png")
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: text.png cannot be read as a picture")

@@ -76,21 +76,18 @@ def work(tmp_path, monkeypatch):
     return tmp_path
 
 
+GREY = "as the network was trained on grey pictures"
 KNOWN = {
-    "grey": {"dark.png": "dark.png is dark on light; it was inverted, as the network was trained on "
-                         "grey pictures, light on dark",
-             "dark_rgb.png": "dark_rgb.png is dark on light; it was inverted, as the network was "
-                             "trained on grey pictures, light on dark",
-             "red.png": "red.png is in colour; it was made grey, as the network was trained on grey "
-                        "pictures, light on dark",
-             "cyan.png": "cyan.png is in colour and dark on light; it was made grey and inverted, "
-                         "as the network was trained on grey pictures, light on dark"},
-    "unknown": {"red.png": "red.png is in colour; it was made grey, as the network was trained on "
-                           "grey pictures",
-                "cyan.png": "cyan.png is in colour; it was made grey, as the network was trained on "
-                            "grey pictures"},
-    "colour": {name: f"{name} is in grey, but the network takes pictures in colour"
-               for name in ("light.png", "dark.png", "dark_rgb.png")}}
+    "grey": {
+        "dark.png": f"is dark on light; it was inverted, {GREY}, light on dark",
+        "dark_rgb.png": f"is dark on light; it was inverted, {GREY}, light on dark",
+        "red.png": f"is in colour; it was made grey, {GREY}, light on dark",
+        "cyan.png": f"is in colour and dark on light; it was made grey and inverted, {GREY}, "
+                    "light on dark"},
+    "unknown": {"red.png": f"is in colour; it was made grey, {GREY}",
+                "cyan.png": f"is in colour; it was made grey, {GREY}"},
+    "colour": dict.fromkeys(("light.png", "dark.png", "dark_rgb.png"),
+                            "is in grey, but the network takes pictures in colour")}
 
 
 @pytest.mark.parametrize("network", KNOWN)
@@ -102,7 +99,8 @@ def test_each_is_said_in_one_line(work, capsys, network, command):
     else:
         visualize.main(["explore", network, *names])
     said = capsys.readouterr().err.splitlines()
-    assert said == [KNOWN[network][name] for name in names if name in KNOWN[network]]
+    known = KNOWN[network]
+    assert said == [f"{name} {known[name]}" for name in names if name in known]
 
 
 def test_an_inverted_picture_is_what_the_network_would_say_of_the_other(work):

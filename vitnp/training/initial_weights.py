@@ -7,7 +7,6 @@ import numpy as np
 from vitnp import model, networks, params, positions, vit
 from vitnp.checkpoint import locate
 from vitnp.config import ViTConfig
-from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 
