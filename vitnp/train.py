@@ -14,7 +14,6 @@ from vitnp.common import command
 from vitnp.errors import Error
 from vitnp.runs import presets, recipe
 
-MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
 
@@ -27,7 +26,7 @@ def main(arguments):
     recipe.add_options(parser)
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
-                        f"{recipe.names_of_options(MAY_CHANGE)} may be given with it")
+                        f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
     name = options.pop("preset")
     preset, folder = presets.find(name), options.pop("resume")
@@ -53,12 +52,7 @@ def start(preset, options):
 
 def resume(folder, preset, options):
     """Go on with a run, or say that it is finished."""
-    given = {name: value for name, value in options.items() if value is not None}
-    others = preset or set(given) - set(MAY_CHANGE)
-    if others:
-        raise Error("a run goes on with its own recipe: with --resume only "
-                    f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
-                    f"{recipe.names_of_options(sorted(others))}")
+    given = recipe.changes(options, preset)
     from vitnp.common.progress import say
     from vitnp.parallel import lanes
     from vitnp.training import loop, saving

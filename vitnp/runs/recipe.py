@@ -16,6 +16,7 @@ from vitnp.networks.resnet import ResNetConfig
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
+MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
@@ -108,8 +109,6 @@ class Recipe:
                     "a number above 0, at most 1")
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
         self._check("tf32", isinstance(self.tf32, bool), "true or false")
-        self._check("tf32", not self.tf32 or self.ops != "textbook", "left out with --ops "
-                    "textbook, whose LayerNorm computes means as products: they would lose digits")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,
@@ -206,6 +205,19 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def changes(options, preset=None):
+    """Return the options that were given with --resume, a dict.
+
+    Raises Error for those that have an influence on the result, as a preset has.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if preset or set(given) - set(MAY_CHANGE):
+        raise Error("a run goes on with its own recipe: with --resume only "
+                    f"{names_of_options(MAY_CHANGE)} can be given, not "
+                    f"{names_of_options(sorted(set(given) - set(MAY_CHANGE))) or '--preset'}")
+    return given
 
 
 def names_of_options(names):
