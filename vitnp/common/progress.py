@@ -85,7 +85,8 @@ class Bar(Lines):
 
     def during(self, words):
         """Show what goes on between the steps, such as "validation"."""
-        self.bar.bar_format = self.look([words, self.time_left(0)])
+        ended = self.bar.n >= self.bar.total
+        self.bar.bar_format = self.look([words] if ended else [words, self.time_left(0)])
         self.bar.refresh()
 
     def epoch(self, record):
@@ -113,7 +114,8 @@ class Bar(Lines):
         return f"{self.bar.format_interval(left)} left"
 
     def close(self):
-        """Leave the bar as it is and go to the next line."""
+        """Leave the bar, without what went on last, and go to the next line."""
+        self.bar.bar_format = self.look(self.validated)
         self.bar.close()
 
 
