@@ -17,8 +17,8 @@ from vitnp.runs import run_folder
 from vitnp.training import initial_weights, steps
 from vitnp.training.steps import compute_gradients
 
-__all__ = ["COMMAND", "END", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients", "finish",
-           "go_on", "kept", "parts", "published", "start", "validate"]
+__all__ = ["COMMAND", "END", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients",
+           "finish", "go_on", "kept", "parts", "published", "start", "validate"]
 
 COMMAND = "vitnp.train"     # what resumes such a run
 SUFFIX = ""                 # of the folder's name
