@@ -1,16 +1,18 @@
-"""A trained network in one object: configuration, parameters and preprocessing."""
+"""A trained network in one object: configuration, weights, preprocessing."""
 
 import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vitnp import kernels, networks, params, vit
 from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import google, huggingface, locate, native, timm
-from vitnp.data.preprocess import Preprocess
+from vitnp.data.preprocess import Images, Preprocess
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.parallel import lanes
@@ -29,14 +31,14 @@ class Model:
     0 to 1, or paths of files. Results are NumPy arrays on any device; one image gives B = 1.
     """
 
-    config: object
-    params: dict
+    config: networks.ViTConfig | networks.ResNetConfig
+    params: dict[str, Any]
     preprocess: Preprocess
     class_names: tuple[str, ...] | None = None
     ops: Ops = textbook
     threads: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shape, names = (*self.config.image_size, self.config.channels), self.class_names
         if self.preprocess.shape != shape:
             raise Error(f"the preprocessing gives images of the shape {self.preprocess.shape}, but "
@@ -45,20 +47,20 @@ class Model:
             raise Error(f"there are {len(names)} class names, but {self.config.classes} classes; "
                         "give one name for each class, or class_names=None")
 
-    def logits(self, images):
+    def logits(self, images: Images) -> np.ndarray:
         """Return the scores (B, K) of the classes. Raises Error for a network without a head."""
         self._need_head()
         return self._features_and_logits(images)[1]
 
-    def probabilities(self, images):
+    def probabilities(self, images: Images) -> np.ndarray:
         """Return the probabilities (B, K) of the classes, each row with the sum 1."""
         return self.ops.softmax.forward(self.logits(images))[0]
 
-    def features(self, images):
+    def features(self, images: Images) -> np.ndarray:
         """Return the input (B, D) of the last linear layer."""
         return self._features_and_logits(images)[0]
 
-    def attention(self, images):
+    def attention(self, images: Images) -> list[np.ndarray]:
         """Return the attention weights of each block, a list of (B, H, T, T), rows of sum 1."""
         networks.need_transformer(self.config, "attention weights are")
         images = self._prepare(self.preprocess.batch(images))
@@ -66,7 +68,8 @@ class Model:
         blocks = vit.encode(x, self.params, self.config, self.ops)
         return [to_host(cache["attention"]["weights"]) for _, cache in blocks]
 
-    def loss_and_gradients(self, images, labels, smoothing=0.0):
+    def loss_and_gradients(self, images: Images, labels: ArrayLike,
+                           smoothing: float = 0.0) -> tuple[float, dict[str, Any]]:
         """Return the mean cross-entropy and its gradients, a tree like params, on its device.
 
         labels: one class number an image. Raises Error for other labels.
@@ -82,7 +85,7 @@ class Model:
             smoothing, threads=self.threads)
         return float(losses.mean()), gradients
 
-    def to(self, device, ops=None):
+    def to(self, device: str, ops: str | None = None) -> Self:
         """Return this model with its parameters on "cpu", "gpu" or "auto".
 
         ops: "textbook" or "fused" layers, by default those for the device; a caller's own stay.
@@ -95,7 +98,7 @@ class Model:
         tensors = {path: move(array) for path, array in params.flatten(self.params).items()}
         return dataclasses.replace(self, params=params.nest(tensors), ops=layers)
 
-    def save(self, path, layout="native"):
+    def save(self, path: str | os.PathLike[str], layout: str = "native") -> None:
         """Write a checkpoint that `vitnp.load` reads.
 
         layout: "native", a file; "google", an .npz file; "huggingface" or "timm", a folder.
@@ -111,7 +114,7 @@ class Model:
         else:
             raise Error(f"there is no layout {layout!r}; possible are native, {', '.join(LAYOUTS)}")
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         """Return what a checkpoint says besides the tensors."""
         return {"config": dataclasses.asdict(self.config),
                 "preprocess": dataclasses.asdict(self.preprocess),
@@ -121,7 +124,7 @@ class Model:
     def _xp(self):
         return get_xp(self.params["norm"]["gamma"])
 
-    def _prepare(self, images):
+    def _prepare(self, images: np.ndarray) -> np.ndarray:
         """Return checked images on the parameters' device, scaled, in their dtype."""
         dtype = self.params["norm"]["gamma"].dtype
         return self.preprocess.scale(to_device(images, self._xp), dtype)
@@ -152,7 +155,8 @@ def check_labels(labels, count, classes):
     return labels
 
 
-def load(path, which="last", heads=None, image_size=None):
+def load(path: str | os.PathLike[str], which: str = "last", heads: int | None = None,
+         image_size: int | tuple[int, int] | None = None) -> Model:
     """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
     path: or the name of a network that comes along, "cifar10" or "digits", where no file or folder

@@ -1,4 +1,4 @@
-"""Train a Vision Transformer on images without labels: masked patch prediction.
+"""Train without labels: masked patch prediction.
 
     python -m vitnp.pretrain [--data NAME --data-dir DIR] [--model mini/4] [--epochs 20] …
     python -m vitnp.pretrain --resume RUN

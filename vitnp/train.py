@@ -1,4 +1,4 @@
-"""Train a Vision Transformer.
+"""Train a Vision Transformer, from random or published weights.
 
     python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
     python -m vitnp.train --resume RUN

@@ -29,7 +29,7 @@ class Score:
     confusion: np.ndarray
 
     @property
-    def class_accuracies(self):
+    def class_accuracies(self) -> np.ndarray:
         """The share of right answers for each label (K,), NaN for labels without images."""
         counts = self.confusion.sum(axis=1)
         return np.where(counts > 0, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)

@@ -1,4 +1,4 @@
-"""Measure how fast this library trains or predicts, alone or beside PyTorch or JAX.
+"""Measure training and prediction speed, alone or beside PyTorch.
 
     python -m vitnp.bench --case cifar-ti --mode train [--vs torch|torch-compile|jax] …
 

@@ -1,4 +1,4 @@
-"""Labelled images: one file a source format, and `load`, which picks the file by name."""
+"""From files and arrays to labelled images and batches: one file a format."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Load a data set from where it is published, checked and unpacked, ready for training.
+"""Download a data set from where it is published, and check it.
 
     python -m vitnp.data list
     python -m vitnp.data fetch NAME [--data-dir DIR]

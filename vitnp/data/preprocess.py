@@ -1,14 +1,19 @@
 """From what users have, files and arrays, to what the network takes."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from vitnp.backend import get_xp
 from vitnp.data import likeness, picture
 from vitnp.errors import Error
 
+File = str | os.PathLike[str]
+Images = File | np.ndarray | Sequence[File | np.ndarray]
 RESAMPLE = ("nearest", "bilinear", "bicubic")
 
 
@@ -28,7 +33,7 @@ class Preprocess:
     resample: str = "bilinear"
     ground: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.size) != 2 or not all(isinstance(n, int) and n > 0 for n in self.size):
@@ -40,11 +45,11 @@ class Preprocess:
             raise Error(f"resample is {self.resample!r}; possible are {', '.join(RESAMPLE)}")
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int]:
         """The shape (height, width, C) of one image."""
         return (*self.size, len(self.mean))
 
-    def batch(self, images):
+    def batch(self, images: Images) -> np.ndarray:
         """Return one image or many, arrays or paths of files, as one array (B, height, width, C).
 
         Arrays keep their type and must have the right size; files become uint8 and are resized.
@@ -63,7 +68,7 @@ class Preprocess:
                         "together; give one kind")
         return get_xp(*arrays).concatenate(arrays)
 
-    def check(self, images):
+    def check(self, images: Any) -> np.ndarray:
         """Return an array of one image or many as (B, height, width, C), or raise Error."""
         if not hasattr(images, "dtype"):
             try:
@@ -90,7 +95,7 @@ class Preprocess:
                             "between 0 and 1; divide by 255, or give uint8")
         return images
 
-    def scale(self, images, dtype=np.float32):
+    def scale(self, images: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Return (images - mean) / std as `dtype`, where images are uint8 or from 0 to 1.
 
         images: (B, height, width, C), on either device, already checked.
@@ -101,7 +106,7 @@ class Preprocess:
         shift = xp.asarray(np.array(self.mean) / np.array(self.std), dtype)
         return images.astype(dtype) * scale - shift
 
-    def read(self, path):
+    def read(self, path: File) -> np.ndarray:
         """Return the picture in a file as uint8 (1, height, width, C); see vitnp.data.picture.read.
 
         Raises Error for a file that cannot be read, and where C is neither 1 nor 3.

@@ -5,9 +5,10 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vitnp.config import ViTConfig, is_number
-from vitnp.data.dataset import statistics
+from vitnp.data.dataset import Dataset, statistics
 from vitnp.data.likeness import ground_of
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
@@ -21,7 +22,7 @@ CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data")}
 
 
-def option(default, text):
+def option(default: Any, text: str) -> Any:
     """Return a field of Recipe: its default and the help of its option."""
     return field(default=default, metadata={"help": text})
 
@@ -89,7 +90,7 @@ class Recipe:
     evaluate_every: int = option(1, "epochs between two looks at the validation part")
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
@@ -124,18 +125,18 @@ class Recipe:
                         f"it must be {possible}")
 
     @property
-    def network(self):
+    def network(self) -> str:
         """What tables call the network: the model, or the weights that it started from."""
         if self.init_from is None:
             return self.model
         return f"{Path(self.init_from).resolve().name} fine-tuned"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What figures call the run."""
         return f"{self.network} on {self.data}"
 
-    def configure(self, dataset):
+    def configure(self, dataset: Dataset) -> tuple[ViTConfig | ResNetConfig, Preprocess]:
         """Return the ViTConfig or ResNetConfig, and the Preprocess, for a data set."""
         height, width, channels = dataset.train_images.shape[1:]
         self._check("crop_padding", self.crop_padding < min(height, width),

@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vitnp import __version__
 from vitnp.checkpoint import native
 from vitnp.checkpoint.locate import CHECKPOINT, PREVIOUS
 from vitnp.common.files import refusing, sync, write_json
@@ -76,7 +76,7 @@ def current_umask():
 
 def write_config(folder, model, recipe, preprocess):
     """Write config.json: dicts of the model's, the recipe's and the preprocessing's fields."""
-    content = {"format": FORMAT, "vitnp": installed_version(), "model": model, "recipe": recipe,
+    content = {"format": FORMAT, "vitnp": __version__, "model": model, "recipe": recipe,
                "preprocess": preprocess}
     write_json(Path(folder) / CONFIG, content)
 
@@ -104,14 +104,6 @@ def read_recipe(folder):
     except TypeError as error:
         raise Error(f"{Path(folder) / CONFIG} does not hold the options of a run: "
                     f"{error}") from None
-
-
-def installed_version():
-    """Return the version of vitnp, or "unknown" where it is used without being installed."""
-    try:
-        return version("vitnp")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def append_metrics(folder, record):

@@ -7,22 +7,25 @@ network does not see (masked_patches.py).
 import contextlib
 import dataclasses
 import math
+import os
 import time
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from vitnp import data, kernels, model, networks, params
+from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, epoch_order
 from vitnp.errors import Error
-from vitnp.layers import textbook
+from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
@@ -62,7 +65,8 @@ class Run:
         return math.ceil(len(self.training) / self.recipe.batch_size)
 
 
-def train(recipe, out=None, ops=textbook, objective=labels):
+def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = textbook,
+          objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
     """Train as the recipe says and return (run folder, Model, test Score or None).
 
     Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
@@ -77,7 +81,9 @@ def train(recipe, out=None, ops=textbook, objective=labels):
         return fit(replace(run, folder=folder), state, Standing())
 
 
-def resume(folder, changes=None, ops=textbook, objective=labels):
+def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None,
+           ops: Ops = textbook,
+           objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
     changes: fields of the recipe that have no influence on the result, such as threads. Raises
