@@ -1,4 +1,4 @@
-"""Draw a batch, the curves of runs, what a network has learned, or a page to explore it.
+"""Draw batches, runs and what was learned, or a page to explore it.
 
     python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
     python -m vitnp.visualize compare RUN RUN …

@@ -1,8 +1,9 @@
-"""Networks that come along, each in a folder of its name, as a run leaves it, without the moments.
+"""Trained networks that come along, each in a folder of its name.
 
-best.safetensors has the weights, in 16 bits, which vitnp.load makes 32; config.json and
-metrics.jsonl are those of the run; README.md says how it was trained and how good it is, and under
-which licence it stands. `python -m tutorials.ship RUN NAME` makes such a folder of a run.
+It has what a run leaves behind, without moments: best.safetensors, the weights in 16 bits, which
+vitnp.load makes 32; config.json and metrics.jsonl of the run; and README.md, which says how it was
+trained, how good it is, and under which licence it stands. Such a folder is made of a run by
+`python -m tutorials.ship RUN NAME`.
 """
 
 from pathlib import Path
