@@ -58,6 +58,18 @@ def test_what_is_dark_where_it_should_be_light_is_inverted(tmp_path, ground, ink
     np.testing.assert_array_equal(arrays, before)
 
 
+def test_noise_and_things_at_the_border_are_not_inverted():
+    for _ in range(200):
+        noise = rng.integers(0, 256, (8, 8, 1), np.uint8)
+        assert not likeness.is_opposite(noise, 0.0) and not likeness.is_opposite(noise, 1.0)
+    half = drawn(0, 255)[..., None]
+    half[:, :12] = 0
+    assert not likeness.is_opposite(half, 0.0)
+    touching = drawn(0, 255)[..., None]
+    touching[8:16] = 0
+    assert likeness.is_opposite(touching, 0.0)
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """Work in a folder with networks for greys and for colours, and pictures of all kinds."""

@@ -11,6 +11,7 @@ from vitnp.data import picture
 MOST = 500                      # training pictures that are looked at
 SPREAD = 0.1                    # a ground that differs more from picture to picture is none
 DARK, LIGHT = 0.3, 0.6          # of a ground that is surely dark, and surely light
+MOST_OF = 0.75                  # share of a picture's border that has to be so
 TINT = 0.04                     # mean difference of the channels from which on there is colour
 
 
@@ -43,8 +44,9 @@ def is_opposite(image, ground):
     """
     if ground is None:
         return False
-    found = np.median(border(image[None])) / 255
-    return (found > LIGHT and ground < DARK) or (found < 1 - LIGHT and ground > 1 - DARK)
+    around = border(image[None]) / 255
+    light, dark = (around > LIGHT).mean(), (around < 1 - LIGHT).mean()
+    return bool(light > MOST_OF and ground < DARK) or bool(dark > MOST_OF and ground > 1 - DARK)
 
 
 def has_colour(image):
