@@ -4,6 +4,8 @@
     python -m vitnp.evaluate CHECKPOINT --data NAME [--data-dir DIR] [--out DIR] …
     python -m vitnp.evaluate CHECKPOINT --few-shot 5,10,25 [--data NAME] …
 
+Classes are matched by name where checkpoint and data both name them.
+
 Prints accuracy, loss, top-5 accuracy, calibration error and speed, and for each label the share of
 right answers and the predictions. Draws the confusion matrix as confusion.png and the most
 confident mistakes as mistakes.png, in the folder of the run or that of --out. Pictures of another
@@ -54,17 +56,36 @@ def main(arguments):
     lanes.prepare_process()
     trained = checkpoint_options.load(options)
     dataset, title = data_of(options, trained)
-    checkpoint_options.check_channels(options.checkpoint, trained, dataset)
     if shots:
         print_few_shot(trained, dataset, shots, options.part)
         return 0
-    if trained.config.classes != len(dataset.class_names):
-        raise Error(f"{options.checkpoint} has {trained.config.classes or 'no'} classes, but "
-                    f"{dataset.name} has {len(dataset.class_names)}; fine-tune it with "
-                    "python -m vitnp.train --init-from, or try its features with --few-shot")
-    for path in score_part(trained, dataset, title, options):
+    order, remark = order_of(trained, dataset, options.checkpoint)
+    for path in score_part(trained, dataset, order, remark, title, options):
         print(path)
     return 0
+
+
+def order_of(trained, dataset, checkpoint):
+    """Return the model's number of each class of the data, and a remark or None; match by name."""
+    from vitnp.checkpoint import class_names
+
+    classes, names = trained.config.classes, dataset.class_names
+    if trained.multi_label:
+        raise Error(f"{checkpoint} has classes that do not exclude each other, but an accuracy is "
+                    "of one class a picture; try its features with --few-shot")
+    # Arrays without names have numbers in their place
+    unnamed = (dataset.name == "arrays" and names != trained.class_names
+               and names == tuple(map(str, range(len(names)))))
+    differ = f"{checkpoint} has {classes or 'no'} classes, but {dataset.name} has {len(names)}"
+    cure = ("fine-tune it with python -m vitnp.train --init-from, or try its features with "
+            "--few-shot")
+    if not classes or (unnamed and classes != len(names)):
+        raise Error(f"{differ}; {cure}")
+    try:
+        return class_names.match_classes(trained, None if unnamed else names)
+    except Error as error:
+        what = f"{checkpoint} and {dataset.name}" if classes == len(names) else differ
+        raise Error(f"{what}: {error}; {cure}") from None
 
 
 def counts_of(text):
@@ -86,13 +107,12 @@ def data_of(options, trained):
             raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
                         f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
         recipe = run_folder.read_recipe(options.checkpoint)
-        return data.load(recipe.data, options.data_dir or recipe.data_dir, recipe.image_size,
-                         lanes.cores()), recipe.title
-    height, width = trained.preprocess.size
-    if height != width:
-        raise Error(f"{options.checkpoint} takes images of {height} x {width}, but data sets are "
-                    "resized to squares; leave out --data, or call vitnp.load(…).logits(images)")
-    dataset = data.load(options.data, options.data_dir, height, lanes.cores())
+        name, data_dir = recipe.data, options.data_dir or recipe.data_dir
+    else:
+        name, data_dir = options.data, options.data_dir
+    dataset = data.load(name, data_dir, trained.preprocess.size, lanes.cores(), trained.preprocess)
+    if options.data is None:
+        return dataset, recipe.title
     return dataset, f"{checkpoint_options.title_of(options.checkpoint)}, {dataset.name}"
 
 
@@ -107,14 +127,17 @@ def part_of(dataset, part):
     return dataset.train_images, dataset.train_labels, indices
 
 
-def score_part(trained, dataset, title, options):
-    """Print how good a model is on a part of the data, draw it, and return the pictures' paths."""
+def score_part(trained, dataset, order, remark, title, options):
+    """Print how good a model is on a part of the data, draw it, and return the pictures' paths.
+
+    order: the model's class number of each class of the data.
+    """
     from vitnp.analysis import evaluation
     from vitnp.analysis.drawing import sheets
 
     images, labels, indices = part_of(dataset, options.part)
     began = time.perf_counter()
-    logits = evaluation.logits_of(trained, images, indices)
+    logits = evaluation.logits_of(trained, images, indices)[:, order]
     seconds = time.perf_counter() - began
     labels = labels if indices is None else labels[indices]
     score = evaluation.score_of(logits, labels)
@@ -123,6 +146,8 @@ def score_part(trained, dataset, title, options):
     top5 = "" if score.top5 is None else f"top-5 accuracy {100 * score.top5:.2f} %, "
     print(f"{top5}calibration error {100 * score.calibration_error:.2f} %, "
           f"{len(labels) / seconds:,.0f} images/s")
+    if remark:
+        print(remark)
     print_confusion(score, dataset.class_names)
     if (options.data or shipped.holds(options.checkpoint)) and not options.out:
         return []                       # the folder of a run is for its own data

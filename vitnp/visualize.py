@@ -116,9 +116,10 @@ def write_page(options):
     lanes.prepare_process()
     trained = checkpoint_options.load(options)
     blocks = blocks_of(options.blocks, getattr(trained.config, "depth", 0))
-    images = trained.preprocess.batch(options.images)
-    for words in likeness.remarks(options.images, images, trained.preprocess).values():
-        say(words)
+    for path in options.images:
+        words = likeness.remark(path, trained.preprocess.read(path), trained.preprocess)
+        if words:
+            say(words)
     page.write(trained, options.images, options.out,
                checkpoint_options.title_of(options.checkpoint), blocks)
     return options.out
@@ -151,13 +152,14 @@ def draw_batch(options):
     from vitnp.analysis.drawing import sheets
     from vitnp.data.batches import batch_of, epoch_order
     from vitnp.parallel import lanes
+    from vitnp.training import initial_weights
 
     command.check_counts(argparse.Namespace(**options), "epoch", "step")
     wanted = recipe.from_options(options, presets.find(options["preset"]))
     if options["epoch"] > wanted.epochs:
         raise Error(f"--epoch is {options['epoch']}, but the run has {wanted.epochs} epochs")
     dataset = data.load(wanted.data, wanted.data_dir, wanted.image_size,
-                        wanted.workers or lanes.cores())
+                        wanted.workers or lanes.cores(), initial_weights.preprocess_of(wanted))
     wanted.configure(dataset)
     chosen, _ = data.split_validation(dataset.train_labels)
     last = math.ceil(len(chosen) / wanted.batch_size)

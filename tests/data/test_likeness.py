@@ -99,7 +99,7 @@ KNOWN = {
     "unknown": {"red.png": f"is in colour; it was made grey, {GREY}",
                 "cyan.png": f"is in colour; it was made grey, {GREY}"},
     "colour": dict.fromkeys(("light.png", "dark.png", "dark_rgb.png"),
-                            "is in grey, but the network takes pictures in colour")}
+                            "is in grey, but the network takes colours")}
 
 
 @pytest.mark.parametrize("network", KNOWN)
@@ -107,7 +107,7 @@ KNOWN = {
 def test_each_is_said_in_one_line(work, capsys, network, command):
     names = ["light.png", "dark.png", "red.png", "cyan.png", "dark_rgb.png"]
     if command == "predict":
-        predict.main([network, *names, "light.png"])
+        predict.main([network, *names])
     else:
         visualize.main(["explore", network, *names])
     said = capsys.readouterr().err.splitlines()

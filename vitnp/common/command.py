@@ -1,6 +1,7 @@
 """What all commands share: a parser that answers in one sentence, and the exit codes."""
 
 import argparse
+import os
 import sys
 
 from vitnp.errors import Error
@@ -27,9 +28,14 @@ def run(main):
     """Call main(arguments) and exit with its result; an Error is printed, with exit code 2."""
     try:
         code = main(sys.argv[1:])
+        sys.stdout.flush()
     except Error as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; what is left must not be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + 13         # as if ended by SIGPIPE
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr)
         code = getattr(stop, "code", 130)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from vitnp.data import arrays, cifar, digits, folder, idx
 from vitnp.data.dataset import Dataset, split_validation
-from vitnp.data.resized import with_side
+from vitnp.data.resized import prepared
 from vitnp.data.sources import default_dir
 from vitnp.errors import Error
 
@@ -14,12 +14,13 @@ NAMES = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "folder", "n
 IMAGE_SIZE = 224        # of a folder's pictures, where nothing else is asked for
 
 
-def load(name, data_dir=None, image_size=None, workers=1):
+def load(name, data_dir=None, image_size=None, workers=1, preprocess=None):
     """Return the Dataset called `name`, one of NAMES, from the package or the folder data_dir.
 
     data_dir: by default where `python -m vitnp.data fetch` puts the set; image_size: the side to
-    which images are resized, by default 224 for a folder's and their own for all others; workers:
-    the processes that decode a folder's pictures.
+    which images are resized, or (height, width), by default 224 for a folder's and their own for
+    all others; workers: the processes that decode a folder's pictures; preprocess: the Preprocess
+    that says how they are resized and cut, by default whole and with the bilinear filter.
     Raises Error for an unknown name, a data_dir that is missing or not wanted, and damaged files.
     """
     if name not in NAMES:
@@ -27,12 +28,15 @@ def load(name, data_dir=None, image_size=None, workers=1):
     if name == "folder":
         if data_dir is None:
             raise Error("--data folder needs --data-dir, the place of the pictures")
-        return folder.load(data_dir, image_size or IMAGE_SIZE, workers)
+        return folder.load(data_dir, image_size or IMAGE_SIZE, workers, preprocess)
     found = load_arrays(name, data_dir)
-    if image_size is None:
-        return found
-    return replace(found, train_images=with_side(found.train_images, image_size),
-                   test_images=with_side(found.test_images, image_size))
+    channels = found.train_images.shape[3]
+    if preprocess is not None and preprocess.channels != channels:
+        raise Error(f"the images of {name} have {channels} channels, but the network takes "
+                    f"{preprocess.channels}; choose other data, or another network")
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return replace(found, train_images=prepared(found.train_images, size, preprocess),
+                   test_images=prepared(found.test_images, size, preprocess))
 
 
 def load_arrays(name, data_dir):

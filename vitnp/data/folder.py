@@ -7,24 +7,28 @@ import numpy as np
 
 from vitnp.common.randomness import generator
 from vitnp.data.dataset import Dataset, check_class_names
+from vitnp.data.picture import SUFFIXES
 from vitnp.data.pictures import Decoders, Pictures
+from vitnp.data.preprocess import is_size, whole
 from vitnp.errors import Error
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 SPLIT_SEED = 0  # fixed once, before any score was known
 
 
-def load(data_dir, image_size, workers):
-    """Return the Dataset "folder", whose images are Pictures (count, image_size, image_size, 3).
+def load(data_dir, image_size, workers, preprocess=None):
+    """Return the Dataset "folder", whose images are Pictures (count, height, width, C).
 
     The classes are the folders in `train`, sorted by name, and their pictures the files in them
     with one of SUFFIXES, sorted by name; hidden ones and folders further down are ignored, and
     links are followed. Pictures to test with lie in `test`, or where that is missing in `val`;
-    where both are missing, see split. workers: processes that decode; 0 or 1: this one.
+    where both are missing, see split. image_size: a side, or (height, width); workers: processes
+    that decode; 0 or 1: this one; preprocess: how pictures are read, by default whole.
     Raises Error for fewer than two classes, a class without pictures, and one only in the test.
     """
-    if not isinstance(image_size, int) or image_size < 1:
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if not is_size(size):
         raise Error(f"the size of the images is {image_size}, but must be a whole number above 0")
+    preprocess = (preprocess or whole(size)).with_size(size)
     data_dir = Path(data_dir)
     train_dir = data_dir / "train"
     if not train_dir.is_dir():
@@ -45,7 +49,7 @@ def load(data_dir, image_size, workers):
         paths = [path for name in class_names for path in pictures.get(name, ())]
         counts = [len(pictures.get(name, ())) for name in class_names]
         labels = np.repeat(np.arange(len(class_names), dtype=np.int64), counts)
-        parts += [Pictures(tuple(paths), image_size, decoders), labels]
+        parts += [Pictures(tuple(paths), preprocess, decoders), labels]
     if not len(parts[2]):
         raise Error(f"{data_dir} has one picture a class and no folder test; add one, or more "
                     "pictures to split a part off")

@@ -4,6 +4,8 @@ A network for grey pictures knows the ground, which is what surrounds the things
 pictures: black around the digits of MNIST. A dark digit on white paper is another thing to it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from vitnp.data import picture
@@ -55,32 +57,28 @@ def has_colour(image):
     return bool(spread.mean() / 255 > TINT)
 
 
-def remarks(paths, images, preprocess):
-    """Return path → sentence for those of the pictures that are far from what a network knows.
+def remark(path, image, preprocess):
+    """Return a sentence where a picture is far from what a network knows, or an empty text.
 
-    images: uint8 (B, height, width, C), as preprocess has read them from the files.
+    image: uint8 (height, width, C), as preprocess has read it from the file.
     """
-    if preprocess.shape[-1] == 3:
-        return {path: f"{path} is in grey, but the network takes pictures in colour"
-                for path, image in zip(paths, images, strict=True) if not has_colour(image)}
-    found = {path: of_grey(path, preprocess) for path in paths}
-    return {path: words for path, words in found.items() if words}
+    if preprocess.channels == 1:
+        return of_grey(path, preprocess)
+    return "" if has_colour(image) else f"{path} is in grey, but the network takes colours"
 
 
 def of_grey(path, preprocess):
     """Return what a network for grey pictures is to be warned of, or an empty text."""
-    image = picture.read(path, *preprocess.size, 3)
+    ground = preprocess.ground
+    known = "" if ground is None else ", light on dark" if ground < DARK else ", dark on light"
     words, done = [], []
-    if has_colour(image):
+    if has_colour(np.asarray(picture.resized(picture.load(path), *preprocess.size, "bilinear"))):
         words.append("in colour")
         done.append("made grey")
-    if is_opposite(picture.read(path, *preprocess.size, 1), preprocess.ground):
-        light = preprocess.ground < 0.5
-        words.append("dark on light" if light else "light on dark")
+    if is_opposite(replace(preprocess, ground=None).read(path), ground):
+        words.append("dark on light" if ground < DARK else "light on dark")
         done.append("inverted")
     if not words:
         return ""
-    kind = "grey pictures" if preprocess.ground is None else (
-        f"grey pictures, {'light on dark' if preprocess.ground < 0.5 else 'dark on light'}")
     return (f"{path} is {' and '.join(words)}; it was {' and '.join(done)}, as the network was "
-            f"trained on {kind}")
+            f"trained on grey pictures{known}")

@@ -15,10 +15,9 @@ from multiprocessing import resource_tracker
 
 import numpy as np
 
-from vitnp.data import picture
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
-CHANNELS = 3
 MOST_AT_ONCE = 64  # pictures that a process decodes before it hands them over
 
 
@@ -34,20 +33,21 @@ class Decoders:
         self._executor = None
         self._lock = threading.Lock()
 
-    def decode(self, paths, size):
-        """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3).
+    def decode(self, paths, preprocess):
+        """Return the pictures in a list of files as uint8 (count, height, width, C).
 
-        Raises Error for the first file that cannot be read, and where a process was killed.
+        preprocess: a Preprocess, which says how they are resized and cut. Raises Error for
+        the first file that cannot be read, and where a process was killed.
         """
         if self.workers <= 1 or len(paths) <= 1:
-            return decode(paths, size)
+            return decode(paths, preprocess)
         at_once = min(math.ceil(len(paths) / (2 * self.workers)), MOST_AT_ONCE)
-        images = np.empty((len(paths), size, size, CHANNELS), np.uint8)
+        images = np.empty((len(paths), *preprocess.shape), np.uint8)
         starts = range(0, len(paths), at_once)
         futures = []
         try:
             for start in starts:
-                futures.append(self._submit(paths[start:start + at_once], size))
+                futures.append(self._submit(paths[start:start + at_once], preprocess))
             for start, future in zip(starts, futures, strict=True):
                 images[start:start + at_once] = future.result()
         except BrokenExecutor:
@@ -65,13 +65,13 @@ class Decoders:
             raise
         return images
 
-    def _submit(self, paths, size):
+    def _submit(self, paths, preprocess):
         with self._lock, interrupts_blocked():
             if self._executor is None:
                 # Not fork, which copies the locks that other threads hold.
                 context = multiprocessing.get_context("spawn")
                 self._executor = ProcessPoolExecutor(self.workers, context, start_process)
-            return self._executor.submit(decode, paths, size)
+            return self._executor.submit(decode, paths, preprocess)
 
     def close(self):
         """End the processes; a later decode() starts new ones."""
@@ -89,21 +89,20 @@ class Decoders:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture files that read like a uint8 array (count, size, size, 3), RGB.
+    """Picture files that read like a uint8 array (count, height, width, C).
 
     Indexing as an array's first axis is indexed (a number, a slice, an array of indices or of
-    truth values) decodes the chosen files, resizes each to the square (bilinear; the whole
-    picture, so that its proportions change) and returns an array.
+    truth values) decodes the chosen files, as preprocess says, and returns an array.
     """
 
     paths: tuple[str, ...]
-    size: int
+    preprocess: Preprocess
     decoders: Decoders
 
     @property
     def shape(self):
-        """The shape of all images: (count, size, size, 3)."""
-        return (len(self.paths), self.size, self.size, CHANNELS)
+        """The shape of all images: (count, height, width, C)."""
+        return (len(self.paths), *self.preprocess.shape)
 
     @property
     def ndim(self):
@@ -119,9 +118,9 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, key):
-        """Return the chosen images, uint8 (..., size, size, 3); raise Error for a damaged file."""
+        """Return the chosen images, uint8 (..., height, width, C); Error for a damaged file."""
         chosen = np.arange(len(self))[key]
-        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.size)
+        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.preprocess)
         return images.reshape(*chosen.shape, *self.shape[1:])
 
     def close(self):
@@ -135,11 +134,11 @@ class Pictures:
         self.close()
 
 
-def decode(paths, size):
-    """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3)."""
-    images = np.empty((len(paths), size, size, CHANNELS), np.uint8)
+def decode(paths, preprocess):
+    """Return the pictures in a list of files as uint8 (count, height, width, C)."""
+    images = np.empty((len(paths), *preprocess.shape), np.uint8)
     for image, path in zip(images, paths, strict=True):
-        image[:] = picture.read(path, size, size)
+        image[:] = preprocess.read(path)
     return images
 
 

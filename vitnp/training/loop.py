@@ -30,7 +30,7 @@ from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import labels, steps
+from vitnp.training import initial_weights, labels, steps
 from vitnp.training.saving import (
     Standing,
     Sums,
@@ -115,23 +115,23 @@ def with_changes(recipe, changes):
 
 def prepare(recipe, ops=textbook, objective=labels):
     """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = load_data(recipe)
+    dataset = load_data(recipe, initial_weights.preprocess_of(recipe))
     return assemble(recipe, dataset, *objective.start(recipe, dataset), ops, objective)
 
 
 def go_on(recipe, ops, objective, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
-    dataset = load_data(recipe)
+    dataset = load_data(recipe, model.preprocess_of(facts, path))
     found = objective.go_on(recipe, dataset, tensors, facts, path)
     run, state = assemble(recipe, dataset, *found, ops, objective)
     steps.restore(state, tensors, run.trained.config, path, objective.PREFIX)
     return run, state
 
 
-def load_data(recipe):
-    """Return the Dataset that a recipe names."""
+def load_data(recipe, preprocess=None):
+    """Return the Dataset that a recipe names, read as the Preprocess of a network says."""
     return data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                     recipe.workers or lanes.cores())
+                     recipe.workers or lanes.cores(), preprocess)
 
 
 def assemble(recipe, dataset, config, preprocess, flat, ops, objective):

@@ -1,7 +1,6 @@
 """Figures that are laid out in inches: pictures, maps over them, words and colour bars."""
 
-import contextlib
-import warnings
+import numpy as np
 
 from vitnp.analysis.drawing import even_share, figures
 from vitnp.data import picture
@@ -10,7 +9,6 @@ LONGEST = 600                   # pixels of a photograph that is drawn
 SMALL = 64                      # pixels up to which a picture is enlarged without smoothing
 WORDS, TITLE = 8, 12            # points
 TITLE_HEIGHT = 0.7              # inches, of two lines
-ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)      # EXIF: width and height change places
 
 
 def page(across, high, title, words):
@@ -103,23 +101,9 @@ def colour_bar(figure, image, box, label):
 def shown(path):
     """Return the picture in a file as uint8 (height, width, 3), at most 600 pixels long.
 
-    It keeps its proportions. The file is one that Preprocess.read has read.
+    It keeps its proportions.
     """
-    height, width = size_of(path)
-    scale = min(1.0, LONGEST / max(height, width))
-    return picture.read(path, max(1, round(scale * height)), max(1, round(scale * width)))
-
-
-def size_of(path):
-    """Return the height and width of the picture in a file, turned as its EXIF says."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=picture.FORMATS) as file:
-            width, height = file.size
-            # As in vitnp.data.picture, damaged EXIF turns nothing
-            with contextlib.suppress(Exception):
-                if file.getexif().get(ORIENTATION) in TURNED:
-                    return width, height
-    return height, width
+    whole = picture.load(path)
+    scale = min(1.0, LONGEST / max(whole.size))
+    width, height = (max(1, round(scale * side)) for side in whole.size)
+    return np.asarray(picture.resized(whole, height, width, "bilinear"))

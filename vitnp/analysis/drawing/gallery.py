@@ -154,20 +154,18 @@ def choose(options, trained):
         paths = [options.images[i] for i in spread(len(options.images), MOST_PICTURES)]
         return Pictures(trained.preprocess.batch(paths),
                         np.array([Path(path).name for path in paths]), paths)
-    name, data_dir, side = options.data, options.data_dir, None
+    name, data_dir = options.data, options.data_dir
     if name is None:
         if not locate.is_run(options.checkpoint):
             raise Error(f"{options.checkpoint} is no run with pictures of its own; give some with "
                         "--images FILE …, or a data set with --data NAME")
         settings = run_folder.read_recipe(options.checkpoint)
-        name, data_dir, side = settings.data, data_dir or settings.data_dir, settings.image_size
-    elif len(set(trained.preprocess.size)) == 1:
-        side = trained.preprocess.size[0]
+        name, data_dir = settings.data, data_dir or settings.data_dir
     try:
-        dataset = data.load(name, data_dir, side)
+        dataset = data.load(name, data_dir, trained.preprocess.size,
+                            preprocess=trained.preprocess)
     except Error as error:
         raise Error(f"{error}; or give pictures with --images FILE …") from None
-    checkpoint_options.check_channels(options.checkpoint, trained, dataset)
     indices = spread(len(dataset.test_images), MOST_PICTURES)
     inputs = trained.preprocess.check(dataset.test_images[indices])
     names = [f"{i}: {dataset.class_names[dataset.test_labels[i]]}" for i in indices]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vitnp.analysis import interpret
-from vitnp.analysis.drawing import canvas
 from vitnp.backend import to_host
 from vitnp.checkpoint import class_names
+from vitnp.data import picture
 from vitnp.errors import Error
 
 MOST_CLASSES = 5
@@ -68,8 +68,8 @@ def finer(preprocess, path):
 
     Its sides are whole multiples of the network's, so that patches end where they do there.
     """
-    times = min(FINE, max(canvas.size_of(path))) // max(preprocess.size)
+    times = min(FINE, max(picture.load(path).size)) // max(preprocess.size)
     if times < 2:
         return None
     size = tuple(times * side for side in preprocess.size)
-    return replace(preprocess, size=size, resample="bicubic").batch([path])[0]
+    return replace(preprocess.with_size(size), resample="bicubic").read(path)
