@@ -247,3 +247,28 @@ def test_help_is_quick_and_loads_nothing_heavy(tmp_path):
     for name in ("train", "evaluate", "gradcheck"):
         assert f"usage: python -m vitnp.{name} " in done.stdout
     assert done.stdout.count("exit code 0\n") == 3 and done.stdout.endswith("none loaded\n")
+
+
+def test_an_empty_text_is_no_default(tmp_path):
+    """An unset variable of a shell once trained a whole new run on the digits."""
+    for arguments in (["--resume", ""], ["--out", ""], ["--data-dir", ""], ["--init-from", ""]):
+        check_refusal(train, tmp_path, arguments, f"{arguments[0][2:]} is an empty text")
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(tmp_path):
+    code = f"{sys.executable} -m vitnp.data list | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout.splitlines()[0] == "mnist"
+    code = f"{sys.executable} -m vitnp.data list | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout.strip() in ("0", "141")
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes(tmp_path):
+    (tmp_path / "Bäume").mkdir()
+    done = subprocess.run([sys.executable, "-m", "vitnp.data", "check", "Bäume"], cwd=tmp_path,
+                          capture_output=True, check=False,
+                          env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 2 and b"B\\xe4ume holds no folder train" in done.stderr

@@ -45,7 +45,10 @@ def main(arguments):
     parser.add_argument("--part", default="test", help="test, validation or train (default: test)")
     parser.add_argument("--few-shot", metavar="N,…", help="images of each class to fit a linear "
                         "model to")
+    parser.add_argument("--real", metavar="JSON", help="real.json of ImageNet-ReaL, to count a "
+                        "prediction as right that is among its labels")
     parser.add_argument("--out", metavar="DIR", help="folder for the pictures (default: the run's)")
+    parser.told_elsewhere = ("few_shot",)
     options = parser.parse_args(arguments)
     if options.part not in PARTS:
         raise Error(f"there is no part {options.part!r}; possible are {', '.join(PARTS)}")
@@ -97,33 +100,48 @@ def counts_of(text):
 
 
 def data_of(options, trained):
-    """Return the Dataset to evaluate on, and a title for it and the checkpoint."""
+    """Return the Dataset to evaluate on, and a title for it and the checkpoint.
+
+    Pictures keep the part that the run gave them, and it is said where that is not possible.
+    """
     from vitnp import data
+    from vitnp.common.progress import say
+    from vitnp.data import fingerprint
     from vitnp.parallel import lanes
     from vitnp.runs import run_folder
 
-    if options.data is None:
-        if not os.path.isfile(Path(options.checkpoint) / run_folder.CONFIG):
-            raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
-                        f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
+    own, is_run = options.data is None, os.path.isfile(Path(options.checkpoint) / run_folder.CONFIG)
+    if own and not is_run:
+        raise Error(f"{options.checkpoint} is no run folder, which would tell what it was "
+                    f"trained on; give a data set with --data: {', '.join(data.NAMES)}")
+    kept = fingerprint.read(options.checkpoint) if is_run else None
+    name, data_dir, title = options.data, options.data_dir, None
+    if own:
         recipe = run_folder.read_recipe(options.checkpoint)
-        name, data_dir = recipe.data, options.data_dir or recipe.data_dir
-    else:
-        name, data_dir = options.data, options.data_dir
-    dataset = data.load(name, data_dir, trained.preprocess.size, lanes.cores(), trained.preprocess)
-    if options.data is None:
-        return dataset, recipe.title
-    return dataset, f"{checkpoint_options.title_of(options.checkpoint)}, {dataset.name}"
+        name, data_dir, title = recipe.data, data_dir or recipe.data_dir, recipe.title
+    old = own and kept is None and name in data.FOLDERS
+    dataset = data.load(name, data_dir, trained.preprocess.size, lanes.cores(), trained.preprocess,
+                        data.OLD if old else kept if own else None, evaluating=True)
+    for note in dataset.notes:
+        say(note)
+    if kept and dataset.fingerprint and options.part != "train":
+        seen = fingerprint.trained_on(kept, dataset.fingerprint, options.part)
+        count = len(fingerprint.listed(dataset.fingerprint, (options.part,)))
+        if seen:
+            say(f"{len(seen):,} of the {count:,} pictures of the {options.part} part have the name "
+                f"and size of pictures that {options.checkpoint} was trained on: its accuracy on "
+                "them says little about others")
+    return dataset, title or f"{checkpoint_options.title_of(options.checkpoint)}, {dataset.name}"
 
 
 def part_of(dataset, part):
     """Return images, labels and which of them are "test", "validation" or "train"."""
     if part == "test":
         return dataset.test_images, dataset.test_labels, None
-    from vitnp.data import split_validation
-
-    training, validation = split_validation(dataset.train_labels)
+    training, validation = dataset.parts()
     indices = training if part == "train" else validation
+    if not len(indices):
+        raise Error(f"these pictures have no {part} part; choose another --part")
     return dataset.train_images, dataset.train_labels, indices
 
 
@@ -149,6 +167,8 @@ def score_part(trained, dataset, order, remark, title, options):
     if remark:
         print(remark)
     print_confusion(score, dataset.class_names)
+    if options.real:
+        print_real(options, dataset, logits)
     if (options.data or shipped.holds(options.checkpoint)) and not options.out:
         return []                       # the folder of a run is for its own data
     folder = options.out or options.checkpoint
@@ -162,6 +182,18 @@ def score_part(trained, dataset, order, remark, title, options):
         ending += f"-{options.which}"
     return sheets.draw_part(folder, title, images, labels, logits, dataset.class_names, indices,
                             ending)
+
+
+def print_real(options, dataset, logits):
+    """Print the accuracy by the labels of ImageNet-ReaL."""
+    from vitnp.analysis import real_labels
+    from vitnp.data import fingerprint
+
+    names = list(fingerprint.listed(dataset.fingerprint, (options.part,))) if (
+        dataset.fingerprint) else []
+    share, count = real_labels.accuracy(real_labels.read(options.real), names,
+                                        logits.argmax(axis=1), len(dataset.class_names))
+    print(f"ReaL accuracy {100 * share:.2f} %, {count:,} images that have labels")
 
 
 def print_confusion(score, names):

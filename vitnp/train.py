@@ -12,7 +12,7 @@ import argparse
 
 from vitnp.common import command
 from vitnp.errors import Error
-from vitnp.runs import presets, recipe
+from vitnp.runs import choices, presets, recipe
 
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
@@ -28,9 +28,8 @@ def main(arguments):
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
                         f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
-    name = options.pop("preset")
-    preset, folder = presets.find(name), options.pop("resume")
-    return resume(folder, preset, options) if folder else start(name, options)
+    preset, folder = options.pop("preset"), options.pop("resume")
+    return resume(folder, preset, options) if folder else start(preset, options)
 
 
 def start(preset, options):
@@ -42,8 +41,9 @@ def start(preset, options):
     from vitnp.parallel import lanes
     from vitnp.training import loop
 
-    wanted = recipe.from_options(options, presets.find(preset))
+    wanted = recipe.from_options(options, choices.defaults(preset, options))
     presets.check(preset, wanted)
+    recipe.check_effect(wanted, [name for name in options if options[name] is not None])
     lanes.prepare_process()
     folder, _, score = loop.train(wanted, options["out"])
     report(folder, score.loss, score.accuracy, score.confusion.sum())

@@ -25,7 +25,7 @@ from pathlib import Path
 from vitnp.common import command
 from vitnp.config import is_number
 from vitnp.errors import Error
-from vitnp.runs import checkpoint_options, presets, recipe
+from vitnp.runs import checkpoint_options, choices, presets, recipe
 
 HEADER = ("run", "model", "epochs", "best validation", "test accuracy", "training time")
 
@@ -155,13 +155,13 @@ def draw_batch(options):
     from vitnp.training import initial_weights
 
     command.check_counts(argparse.Namespace(**options), "epoch", "step")
-    wanted = recipe.from_options(options, presets.find(options["preset"]))
+    wanted = recipe.from_options(options, choices.defaults(options["preset"], options))
     if options["epoch"] > wanted.epochs:
         raise Error(f"--epoch is {options['epoch']}, but the run has {wanted.epochs} epochs")
     dataset = data.load(wanted.data, wanted.data_dir, wanted.image_size,
                         wanted.workers or lanes.cores(), initial_weights.preprocess_of(wanted))
     wanted.configure(dataset)
-    chosen, _ = data.split_validation(dataset.train_labels)
+    chosen, _ = dataset.parts()
     last = math.ceil(len(chosen) / wanted.batch_size)
     if options["step"] > last:
         raise Error(f"--step is {options['step']}, but the epochs of the run have {last} steps")

@@ -1,117 +1,93 @@
-"""What a person sees while a run trains, in terminals of several widths and in logs."""
+"""Signs of life: off a terminal, a line at least so often in any long phase."""
 
-import fcntl
-import os
-import pty
-import select
-import struct
+import io
 import sys
-import termios
+import threading
+import time
 
 import pytest
 
 from vitnp.common import progress
 
-RECORD = {"epoch": 9, "train_loss": 0.51234, "train_accuracy": 0.9312, "validation_accuracy": 0.97,
-          "learning_rate": 1.25e-3, "waiting": 0.07, "images_per_second": 12345.6}
-LONGEST = {**RECORD, "epoch": 120, "train_accuracy": 1.0, "validation_accuracy": 1.0}
-
 
 @pytest.fixture
-def terminal(monkeypatch):
-    """Return what makes stderr a terminal of a width and returns what reads from it."""
-    opened = []
-
-    def opens(columns):
-        here, there = pty.openpty()
-        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        opened.append((here, stream := os.fdopen(there, "w", encoding="utf-8")))
-        monkeypatch.setattr(sys, "stderr", stream)
-
-        def read():
-            stream.flush()
-            content = b""
-            while select.select([here], [], [], 0.02)[0]:
-                content += os.read(here, 1_000_000)
-            return content.decode().replace("\r\n", "\n")
-        return read
-    yield opens
-    for here, stream in opened:
-        stream.close()
-        os.close(here)
+def often(monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.02)
 
 
-def pictures(text):
-    """Return what stood in the terminal one after the other, without what wiped it."""
-    return [part for line in text.split("\n") for part in line.split("\r") if part.strip()]
+def wait_for(capsys, words):
+    said, deadline = "", time.monotonic() + 20
+    while words not in said:
+        assert time.monotonic() < deadline, said
+        time.sleep(0.01)
+        said += capsys.readouterr().err
+    return said
 
 
-@pytest.mark.parametrize("columns", [30, 60, 80, 100, 140, 200])
-def test_what_matters_first_is_there_and_nothing_is_cut(terminal, columns):
-    read = terminal(columns)
-    shown = progress.choose(120, 1000, 8)
-    shown.step(500, 0.51234, 0.9312, 1.25e-3, 0.07)
-    shown.bar.refresh()
-    stepping = pictures(read())
-    shown.during("validation")
-    during = pictures(read())
-    shown.epoch(RECORD)
-    line = pictures(read())[0]
-    shown.step(1000, 0.4, 1.0, 1.25e-3, 0.07)
-    shown.bar.refresh()
-    later = pictures(read())
+def test_a_phase_that_stands_still_says_so(often, capsys):
+    with progress.Phase("packing", "pictures", 2000, 500) as phase:
+        said = wait_for(capsys, "packing: 500 of 2,000 pictures\n")
+        assert "left" not in said
+        phase.update(500)
+        wait_for(capsys, "packing: 1,000 of 2,000 pictures, about ")
+    capsys.readouterr()
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_time_that_is_left_follows_from_what_was_done_now(monkeypatch):
+    clock = iter([100.0, 160.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    phase = progress.Phase("packing", "pictures", 1000, 400)
+    phase.update(100)
+    phase.close()
+    assert phase.line() == "packing: 500 of 1,000 pictures, about 5 minutes left"
+
+
+def test_an_unknown_number_is_counted():
+    with progress.Phase("scanning", "pictures", None) as phase:
+        phase.update(1500)
+    assert phase.line() == "scanning: 1,500 pictures"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (0, "1 second"), (1.2, "1 second"), (40, "40 seconds"), (89, "89 seconds"), (91, "2 minutes"),
+    (3600, "60 minutes"), (5400, "2 hours"), (86_400, "24 hours")])
+def test_durations(seconds, words):
+    assert progress.duration(seconds) == words
+
+
+def test_an_epoch_says_how_long_it_will_take_and_that_it_goes_on(often, capsys):
+    record = {"epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5, "learning_rate": 1e-3,
+              "waiting": 0.1, "images_per_second": 100}
+    shown = progress.choose(2, 300)
+    time.sleep(0.05)
+    shown.step(100, 1.0, 0.5, 1e-3, 0.0)
+    assert "an epoch takes about " in wait_for(capsys, "epoch 1/2: 100 of 300 images, about ")
+    shown.step(100, 1.0, 0.5, 1e-3, 0.0)
+    shown.epoch(record)
+    said = wait_for(capsys, "epoch 2/2: 0 of 300 images")
+    assert said.count("epoch 1/2  loss 1.0000") == 1 and "an epoch takes" not in said
     shown.close()
-    assert all(len(each) < columns for each in (*stepping, *during, line, *later))
-    assert all(each.endswith("|") for each in (*stepping, *during, *later))
-    parts = ["epoch   9/120", "loss 0.512", "accuracy 93.1 %", " left", "rate 1.3e", "waiting 7 %"]
-    fits = {30: 1, 60: 3, 80: 4, 100: 6, 140: 6, 200: 6}[columns]
-    assert [part in stepping[-1] for part in parts] == [i < fits for i in range(len(parts))]
-    assert ("validation" in during[-1]) == (columns >= 60)
-    whole = progress.epoch_line(RECORD, 120)
-    assert whole.startswith(line) and whole[len(line):len(line) + 2] in ("", "  ")
-    assert ("validation 97.0 %" in later[-1]) == (columns >= 100)
 
 
-@pytest.mark.parametrize("columns", [80, 100, 140])
-def test_an_epochs_line_has_loss_and_both_accuracies_in_any_terminal(columns):
-    line = progress.epoch_line(LONGEST, 120, columns - 1)
-    assert line.startswith("epoch 120/120  loss 0.5123  accuracy 100.0 %  validation 100.0 %")
-    assert len(line) < columns
-    assert progress.epoch_line({"epoch": 3}, 120) == "epoch   3/120"
+def test_a_terminal_gets_the_bar_of_a_phase_and_no_lines(often, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.Phase("packing", "pictures", 100) as phase:
+        phase._bar.delay = 0
+        for _ in range(10):
+            phase.update(10)
+            time.sleep(0.03)
+        assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+    assert "packing: " in terminal.getvalue() and " of 100 pictures" not in terminal.getvalue()
 
 
-def test_each_epoch_leaves_its_line_above_the_bar(terminal):
-    read = terminal(140)
-    shown = progress.choose(2, 100)
-    for epoch in (1, 2):
-        shown.step(60, 1.25, 0.5, 1e-3, 0.25)
-        shown.step(40, 1.25, 0.5, 1e-3, 0.25)
-        shown.epoch({**RECORD, "epoch": epoch})
-    assert shown.bar.n == shown.bar.total == 200
-    shown.close()
-    lines = read().split("\n")
-    assert [line.rsplit("\r", 1)[-1] for line in lines[:2]] == [
-        progress.epoch_line({**RECORD, "epoch": epoch}, 2) for epoch in (1, 2)]
-    assert "epoch 2/2" in lines[2].rsplit("\r", 1)[-1] and lines[3:] == [""]
+def test_nobody_reading_ends_nothing(monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
 
-
-def test_a_run_that_goes_on_counts_its_own_time_alone(terminal, monkeypatch):
-    read = terminal(140)
-    shown = progress.choose(4, 100, 2.0)
-    assert shown.time_left(0) == "-:-- left"
-    monkeypatch.setattr(shown.bar, "_time", lambda: shown.bar.start_t + 30)
-    shown.bar.last_print_t = shown.bar.start_t
-    assert shown.time_left(50) == "01:30 left"          # 50 of 200 in 30 s
-    shown.close()
-    assert "epoch 3/4" in read()
-
-
-def test_without_a_terminal_there_is_a_line_an_epoch(monkeypatch, capsys):
-    shown = progress.choose(120, 1000)
-    shown.step(500, 0.5, 0.5, 1e-3, 0)
-    shown.during("validation")
-    shown.epoch(RECORD)
-    shown.close()
-    assert capsys.readouterr().err == (
-        "epoch   9/120  loss 0.5123  accuracy  93.1 %  validation  97.0 %  rate 1.25e-03  "
-        "waiting 7 %  12,346 images/s\n")
+    monkeypatch.setattr(sys, "stderr", Closed())
+    progress.say("nobody hears this")

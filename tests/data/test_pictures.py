@@ -1,5 +1,6 @@
 """Pictures: files of all kinds read like one array, in this process or in several."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from picture_files import (
 )
 from PIL import Image
 
-from vitnp.data import picture
+from vitnp.data import picture, pictures
 from vitnp.data.pictures import Decoders, Pictures
 from vitnp.data.preprocess import whole
 from vitnp.errors import Error
@@ -270,3 +272,64 @@ def test_no_exception_but_error_leaves_the_processes(tmp_path, several):
     with pytest.raises(Error) as caught:
         several.decode([str(bad)] * 4, whole((4, 4)))
     assert caught.value.__cause__ is None                   # no traceback of another process
+
+
+def smooth_photograph(width, height):
+    """Return a JPEG with detail at all scales, as photographs have it."""
+    rng, pixels = np.random.default_rng(0), np.zeros((height, width, 3))
+    for side in (4, 16, 64, 256):
+        noise = rng.normal(0, 20, (side, side, 3))
+        layers = [np.asarray(Image.fromarray(noise[..., c].astype(np.float32)).resize(
+            (width, height), Image.BICUBIC)) for c in range(3)]
+        pixels += np.stack(layers, axis=2)
+    stream = io.BytesIO()
+    Image.fromarray((pixels + 128).clip(0, 255).astype(np.uint8)).save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"resize": (40, 40), "keep_ratio": True}])
+def test_a_draft_is_nearly_the_picture_and_only_for_those_to_train_on(tmp_path, turned, changes):
+    data = smooth_photograph(900, 600)
+    if turned:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(data)).save(stream, "JPEG", exif=exif, quality=92)
+        data = stream.getvalue()
+    path, way = str(write(tmp_path / "a.jpg", data)), replace(whole((32, 32)), **changes)
+    exact = way.read(path).astype(int)
+    images = Pictures((path, path), way, Decoders(1), np.array([True, False]))[:].astype(int)
+    np.testing.assert_array_equal(images[1], exact)
+    assert 0 < np.abs(images[0] - exact).mean() < 2
+    np.testing.assert_array_equal(Pictures((path,), way, Decoders(1))[0], exact)
+
+
+def test_small_pictures_and_other_formats_have_no_draft(tmp_path):
+    for form in ("PNG", "JPEG"):
+        path = str(write(tmp_path / f"a{SUFFIXES[form]}", picture_bytes(form, size=(60, 40))))
+        np.testing.assert_array_equal(whole((32, 32)).read(path, True), whole((32, 32)).read(path))
+
+
+def test_processes_hand_over_the_same_pixels_with_and_without_shared_memory(
+        paths, several, monkeypatch):
+    expected = Pictures(paths, whole((5, 5)), Decoders(1))[:]
+    for free in (10**12, 0):
+        monkeypatch.setattr(pictures.shutil, "disk_usage", lambda path, free=free: Free(free))
+        np.testing.assert_array_equal(Pictures(paths, whole((5, 5)), several)[:], expected)
+
+
+class Free:
+    """What shutil.disk_usage returns, as far as it is asked for."""
+
+    def __init__(self, free):
+        self.free = free
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="shared memory lies elsewhere")
+def test_no_block_of_memory_is_left(paths, several, tmp_path):
+    before = set(os.listdir("/dev/shm"))
+    bad = write(tmp_path / "bad.png", b"no picture")
+    Pictures(paths, whole((5, 5)), several)[:]
+    refusal(Pictures((*paths, str(bad)), whole((5, 5)), several).__getitem__, slice(None))
+    assert {name for name in os.listdir("/dev/shm") if name.startswith("psm_")} <= before

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp.common.progress import Phase
 from vitnp.layers import textbook
 
 CHUNK = 1000        # images that are read at a time: a folder's pictures do not fit into memory
-
-
 TOP = 5
 BINS = 15           # of confidence, for the calibration error
 
@@ -81,6 +80,9 @@ def logits_of(model, images, indices=None):
 def in_chunks(function, images, indices=None):
     """Return what a model's function says of images, or of those at the indices, in float64."""
     indices = np.arange(len(images)) if indices is None else indices
-    chunks = [function(images[indices[start:start + CHUNK]])
-              for start in range(0, len(indices), CHUNK)]
+    chunks = []
+    with Phase("evaluating", "images", len(indices)) as shown:
+        for start in range(0, len(indices), CHUNK):
+            chunks.append(function(images[indices[start:start + CHUNK]]))
+            shown.update(min(CHUNK, len(indices) - start))
     return np.concatenate(chunks).astype(np.float64)

@@ -4,15 +4,32 @@ import argparse
 import os
 import sys
 
+from vitnp.common.progress import say
 from vitnp.errors import Error
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises Error where argparse would print its usage."""
+    """An ArgumentParser that raises Error where argparse would print its usage.
+
+    told_elsewhere: names of options whose empty texts the command refuses in words of its own.
+    """
+
+    told_elsewhere = ()
 
     def error(self, message):
         """Raise what argparse found wrong."""
         raise Error(f"{message}; --help lists the options")
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse, and raise Error for an empty text, as an unset variable of a shell leaves it."""
+        options = super().parse_args(args, namespace)
+        for name, value in vars(options).items():
+            if name in self.told_elsewhere:
+                continue
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise Error(f"{name.replace('_', '-')} is an empty text; give a value, or leave it "
+                            "out")
+        return options
 
 
 def check_counts(options, *names):
@@ -26,17 +43,21 @@ def check_counts(options, *names):
 
 def run(main):
     """Call main(arguments) and exit with its result; an Error is printed, with exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows only ASCII shows an escape in place of what it does not know
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except Error as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         code = 2
     except BrokenPipeError:
         # The reader, such as `head`, has enough; what is left must not be written at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + 13         # as if ended by SIGPIPE
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped", file=sys.stderr)
+        say(str(stop) or "stopped")
         code = getattr(stop, "code", 130)
     sys.exit(code)

@@ -12,8 +12,8 @@ from vitnp.errors import Error
 
 # Pillow knows many more, and some of them start other programs (EPS starts Ghostscript).
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
-            ".avif", ".heic", ".heif")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".webp", ".tif",
+            ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
 LARGEST = 200_000_000       # pixels
 # What an ISO file announces after its first 8 bytes: the format that Pillow must know
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
@@ -42,12 +42,13 @@ def resized(picture, height, width, resample):
     return picture.resize((width, height), Image.Resampling[resample.upper()])
 
 
-def load(path, channels=3):
+def load(path, channels=3, least=None):
     """Return the picture in a file as one of Pillow's, of mode RGB for 3 channels, or L for 1.
 
-    It is turned as its EXIF orientation says; of an animation it is the first one;
-    transparency is dropped; 16 bits become 8. Raises Error, naming the file, for what is damaged,
-    of none of FORMATS, or announces more than LARGEST pixels.
+    least: sides that a JPEG keeps where it is made smaller while it is decoded. It is turned as
+    its EXIF orientation says; of an animation it is the first one; transparency is dropped; 16
+    bits become 8. Raises Error, naming the file, for what is damaged, of none of FORMATS, or
+    announces more than LARGEST pixels.
     """
     from PIL import Image
 
@@ -58,6 +59,8 @@ def load(path, channels=3):
         formats = known_formats(path)
         with without_warnings(), Image.open(path, formats=formats) as picture:
             check_size(*picture.size)
+            if least:
+                picture.draft(None, (least, least))
             return converted(upright(picture), channels)
     except Exception as error:  # noqa: BLE001  Pillow raises nearly anything on damaged files
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -142,15 +142,18 @@ class Preprocess:
         shift = xp.asarray(np.array(self.mean) / np.array(self.std), dtype)
         return images.astype(dtype) * scale - shift
 
-    def read(self, path: File) -> np.ndarray:
+    def read(self, path: File, draft: bool = False) -> np.ndarray:
         """Return the picture in a file as uint8 (height, width, C); see vitnp.data.picture.load.
 
+        draft: whether a JPEG may be made smaller while it is decoded, to no less than twice the
+        sides that it is resized to, which is quick and changes pixels a little; see Pictures.
         Raises Error for a file that cannot be read, and where C is neither 1 nor 3.
         """
         if self.channels not in (1, 3):
             raise Error(f"this model takes images of {self.channels} channels, but files are read "
                         "with 1 or 3; give arrays")
-        loaded = picture.load(path, self.channels)
+        least = 2 * max(self.resize or self.size) if draft else None
+        loaded = picture.load(path, self.channels, least)
         try:
             return self.like_others(loaded)
         except Error as error:

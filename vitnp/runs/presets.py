@@ -34,6 +34,16 @@ def cifar10_small():
                     "flip": 0.5}
 
 
+def folder():
+    """Train on your own pictures: python -m vitnp.train --preset folder --data-dir DIR.
+
+    The same as --data folder --data-dir DIR without a preset. Size, patches, batch and epochs
+    follow from the pictures: see vitnp.runs.choices.
+    """
+    return SMALL | {"data": "folder", "warmup_epochs": 3, "crop_padding": 0, "resized_crop": 0.5,
+                    "flip": 0.5}
+
+
 def finetune():
     """Fine-tune as in the paper: python -m vitnp.train --preset finetune --init-from CHECKPOINT …
 
@@ -55,7 +65,7 @@ def digits_16():
 
 
 PRESETS = {"finetune": finetune, "mnist": mnist, "fashion-mnist": fashion_mnist,
-           "cifar10-small": cifar10_small, "digits-16": digits_16}
+           "cifar10-small": cifar10_small, "folder": folder, "digits-16": digits_16}
 
 
 def find(name):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vitnp.config import ViTConfig, is_number
+from vitnp.data import FOLDERS, NAMES
 from vitnp.data.dataset import Dataset, statistics
 from vitnp.data.likeness import ground_of
 from vitnp.data.preprocess import Preprocess
@@ -37,7 +38,7 @@ class Recipe:
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16; or a "
                         "residual network, resnet-8, -12, -16 or -20")
-    data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
+    data: str = option("digits", ", ".join(NAMES))
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
                                     "folder's pictures, and their own for all others")
@@ -91,6 +92,14 @@ class Recipe:
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type in (str, str | None):
+                self._check(item.name, (isinstance(value, str) and "\0" not in value)
+                            or (value is None and item.type != str), "text")
+        for name in ("dropout", "stochastic_depth"):
+            value = getattr(self, name)
+            self._check(name, isinstance(value, int | float) and value is not True, "a number")
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
@@ -152,7 +161,8 @@ class Recipe:
                 stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
-            mean, std = statistics(dataset.train_images, dataset.train_labels)
+            mean, std = statistics(dataset.train_images, dataset.train_labels,
+                                   dataset.parts()[0])
         ground = ground_of(dataset.train_images)
         return config, Preprocess((height, width), mean, std, ground=ground)
 
@@ -206,6 +216,21 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def check_effect(recipe, given):
+    """Raise Error where an option that was given can have no effect, with the others as they are.
+
+    given: names of fields.
+    """
+    learned = recipe.positions == "learned" and not recipe.model.startswith("resnet")
+    needs = {"heads": (recipe.init_from, "without --init-from"),
+             "magnitude": (recipe.randaugment, "without --randaugment"),
+             "position_start": (learned, "where no positions are learned"),
+             "layer_decay": (recipe.tune == "all", "with --tune head"),
+             "workers": (recipe.data in FOLDERS, "with data that are no picture files")}
+    for name, (has_effect, where) in needs.items():
+        recipe._check(name, has_effect or name not in given, f"left out {where}: it has no effect")
 
 
 def changes(options, preset=None):

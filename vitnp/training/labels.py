@@ -18,7 +18,7 @@ from vitnp.training import initial_weights, steps
 from vitnp.training.steps import compute_gradients
 
 __all__ = ["COMMAND", "END", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients",
-           "finish", "go_on", "kept", "parts", "published", "start", "validate"]
+           "finish", "go_on", "kept", "origin", "parts", "published", "start", "validate"]
 
 COMMAND = "vitnp.train"     # what resumes such a run
 SUFFIX = ""                 # of the folder's name
@@ -26,12 +26,18 @@ PREFIX = ""                 # of the state's tensors in a checkpoint
 END = "test"                # what comes after the last epoch
 
 
-def start(recipe, dataset):
+def origin(recipe):
+    """Return (Model, how its positions are resized) that the weights come from, or None."""
+    if recipe.init_from is None:
+        return None
+    return initial_weights.load(recipe.init_from, recipe.heads)
+
+
+def start(recipe, dataset, origin=None):
     """Return (config, preprocess, flat): the network and the weights that it starts from."""
     config, preprocess = recipe.configure(dataset)
-    if recipe.init_from is not None:
-        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
-        return initial_weights.start_from(pretrained, config, preprocess, method)
+    if origin is not None:
+        return initial_weights.start_from(origin[0], config, preprocess, origin[1])
     flat = networks.of(config).init(config, generator(recipe.seed, "init"))
     if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
         initial_weights.start_with_waves(flat, config)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from vitnp import data, kernels, model, networks, params
+from vitnp import kernels, model, networks, params
 from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
@@ -30,7 +30,7 @@ from vitnp.model import Model
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import initial_weights, labels, steps
+from vitnp.training import labels, run_data, steps
 from vitnp.training.saving import (
     Standing,
     Sums,
@@ -74,9 +74,10 @@ def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = 
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
     run, state = prepare(recipe, ops, objective)
-    facts = (objective.published(run.trained).config, run.recipe, run.trained.preprocess)
-    folder = run_folder.create(out, recipe.data + objective.SUFFIX,
-                               *map(dataclasses.asdict, facts))
+    config, preprocess = objective.published(run.trained).config, run.trained.preprocess
+    folder = run_folder.create(out, recipe.data + objective.SUFFIX, dataclasses.asdict(config),
+                               dataclasses.asdict(run.recipe), dataclasses.asdict(preprocess),
+                               run.dataset.fingerprint)
     with run_folder.locked(folder):
         return fit(replace(run, folder=folder), state, Standing())
 
@@ -97,7 +98,7 @@ def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None
         if last:
             run, state = go_on(recipe, ops, objective, *last)
         else:
-            run, state = prepare(recipe, ops, objective)
+            run, state = prepare(recipe, ops, objective, folder)
         run, standing, length = replace(run, folder=folder), Standing(), 0
         if last:
             standing, state.step, length = read_standing(*last[1:])
@@ -113,25 +114,24 @@ def with_changes(recipe, changes):
     return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
 
-def prepare(recipe, ops=textbook, objective=labels):
-    """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = load_data(recipe, initial_weights.preprocess_of(recipe))
-    return assemble(recipe, dataset, *objective.start(recipe, dataset), ops, objective)
+def prepare(recipe, ops=textbook, objective=labels, folder=None):
+    """Return the Run, as yet without its folder, and the State before its first step.
+
+    folder: where the run goes on before its first checkpoint.
+    """
+    origin = objective.origin(recipe)
+    dataset = run_data.load(recipe, origin and origin[0].preprocess, folder)
+    found = objective.start(recipe, dataset, origin)
+    return assemble(recipe, dataset, *found, ops, objective)
 
 
 def go_on(recipe, ops, objective, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
-    dataset = load_data(recipe, model.preprocess_of(facts, path))
+    dataset = run_data.load(recipe, model.preprocess_of(facts, path), path.parent)
     found = objective.go_on(recipe, dataset, tensors, facts, path)
     run, state = assemble(recipe, dataset, *found, ops, objective)
     steps.restore(state, tensors, run.trained.config, path, objective.PREFIX)
     return run, state
-
-
-def load_data(recipe, preprocess=None):
-    """Return the Dataset that a recipe names, read as the Preprocess of a network says."""
-    return data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                     recipe.workers or lanes.cores(), preprocess)
 
 
 def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
@@ -143,7 +143,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
     if ops is textbook:                                 # a caller's own layers go before
         ops = networks.layers_of(config, recipe.ops)
     shapes = networks.of(config).shapes(config)
-    training, validation = data.split_validation(dataset.train_labels)
+    training, validation = dataset.parts()
     training = some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
@@ -225,9 +225,9 @@ def train_epoch(run, state, standing, shown, wish):
             sums.seconds += time.perf_counter() - began
             if i == run.steps - 1:
                 return                          # finish_epoch saves, with the epoch's record
-            if wish.signal or time.monotonic() - saved > SAVE_SECONDS:
+            if wish.signal or wish.save or time.monotonic() - saved > SAVE_SECONDS:
                 save(run, state, standing)
-                saved = time.monotonic()
+                wish.save, saved = False, time.monotonic()
             grant(wish, run, state)
 
 

@@ -28,7 +28,11 @@ PREFIX = "masked/"
 END = "curves"
 
 
-def start(recipe, dataset):
+def origin(recipe):
+    """Return None: it starts from random weights."""
+
+
+def start(recipe, dataset, origin=None):
     """Return (config, preprocess, flat): the network and its initial values."""
     config, preprocess = configure(recipe, dataset)
     return config, preprocess, masked.init(config, generator(recipe.seed, "init"))
