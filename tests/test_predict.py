@@ -44,7 +44,7 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     make_model(1).save("run/checkpoint.safetensors")
     make_model(2).save("run/best.safetensors")
-    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "L", (40, 30)))
+    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "RGB", (40, 30)))
     (tmp_path / "b.jpg").write_bytes(picture_bytes("JPEG", "RGB", (9, 70)))
     (tmp_path / "turned.jpg").write_bytes(turned_bytes(6))
     (tmp_path / "text.png").write_text("no picture")
@@ -292,7 +292,8 @@ def test_the_command_runs_answers_in_one_line_and_loads_nothing_for_its_help(wor
                               text=True, check=False, timeout=60)
 
     done = run("-m", "vitnp.predict", "run", *PICTURES, "--json")
-    assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)) == 3
+    assert done.returncode == 0 and len(json.loads(done.stdout)) == 3
+    assert done.stderr == "turned.jpg is in grey, but the network takes colours\n"
     done = run("-m", "vitnp.predict", "run", "text.png")
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: text.png cannot be read as a picture")
