@@ -152,9 +152,9 @@ def test_a_bad_picture_is_a_line_and_the_others_go_on(work, capsys, monkeypatch,
     monkeypatch.setattr(predict, "CHUNK", 2 * 8 * 12 * 3)
     code = call(f"model.safetensors text.png a.png nowhere.png run b.jpg {form} --top 1")
     out, messages = capsys.readouterr()
-    assert code == 1 and messages.splitlines() == [
-        ("run is a folder without pictures (files whose names end in .jpg, .jpeg, .png, .bmp, "
-         ".gif, .webp, .tif, .tiff, .ppm, .pgm, .avif, .heic, .heif)"),
+    first, *others = messages.splitlines()
+    assert code == 1 and first.startswith("run is a folder without pictures (files whose names end")
+    assert others == [
         "text.png cannot be read as a picture: cannot identify image file 'text.png'",
         "nowhere.png cannot be read as a picture: No such file or directory"]
     assert call(f"model.safetensors a.png b.jpg {form} --top 1") == 0
