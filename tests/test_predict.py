@@ -17,7 +17,6 @@ from vitnp import params, predict, vit
 from vitnp.analysis import interpret
 from vitnp.analysis.drawing import canvas, prediction_figure
 from vitnp.checkpoint import class_names
-from vitnp.data.picture import SUFFIXES
 from vitnp.data.preprocess import Preprocess
 
 NAMES = ("zebra", "apple", "$x$ a name that is long enough to be cut short in a small figure", "猫",
@@ -153,8 +152,9 @@ def test_a_bad_picture_is_a_line_and_the_others_go_on(work, capsys, monkeypatch,
     monkeypatch.setattr(predict, "CHUNK", 2 * 8 * 12 * 3)
     code = call(f"model.safetensors text.png a.png nowhere.png run b.jpg {form} --top 1")
     out, messages = capsys.readouterr()
-    assert code == 1 and messages.splitlines() == [
-        f"run is a folder without pictures (files whose names end in {', '.join(SUFFIXES)})",
+    first, *others = messages.splitlines()
+    assert code == 1 and first.startswith("run is a folder without pictures (files whose names end")
+    assert others == [
         "text.png cannot be read as a picture: cannot identify image file 'text.png'",
         "nowhere.png cannot be read as a picture: No such file or directory"]
     assert call(f"model.safetensors a.png b.jpg {form} --top 1") == 0

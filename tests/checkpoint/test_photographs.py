@@ -10,7 +10,7 @@ from vitnp import data, evaluate
 from vitnp.checkpoint import preparation
 from vitnp.data.preprocess import Preprocess
 from vitnp.runs.recipe import Recipe
-from vitnp.training import loop
+from vitnp.training import loop, run_data
 
 PHOTO = DATA / "photo"
 PHOTOGRAPHS = ("rocket.jpg", "chelsea.png")
@@ -100,7 +100,7 @@ def test_a_run_trains_evaluates_and_predicts_on_the_same_pixels(tmp_path, monkey
     folder, trained, _ = loop.train(recipe, tmp_path / "run")
     way = vitnp.load(PHOTO / checkpoint).preprocess.with_size((40, 40))
     assert trained.preprocess == vitnp.load(folder).preprocess == way and way.resize == (45, 45)
-    dataset = loop.load_data(recipe, way)
+    dataset = run_data.load(recipe, way)
     paths = list(dataset.test_images.paths)
     np.testing.assert_array_equal(dataset.test_images[:], way.batch(paths))
     np.testing.assert_allclose(trained.logits(paths), trained.logits(dataset.test_images[:]),
