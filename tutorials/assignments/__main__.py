@@ -40,10 +40,10 @@ def add_start(words):
                         help="your folder (default: my_work)")
     parser.add_argument("--only", choices=("forward", "backward"),
                         help="leave the other function as the library has it")
-    parser.add_argument("--student", default="",
+    parser.add_argument("--student",
                         help="for whom a variant or a planted mistake is drawn: the name under "
                              "which you hand in")
-    parser.add_argument("--course", default="", help="the course's word, if it has one")
+    parser.add_argument("--course", help="the course's word, if it has one")
     parser.set_defaults(main=start)
 
 
@@ -55,7 +55,8 @@ def start(options):
             print(f"{task.name:<32}{task.minutes:>4} minutes{points.get(task.name, 0):>6g} points")
         return 0
     task = tasks.find(options.task)
-    paths = starter.start(task.name, options.into, options.only, options.student, options.course)
+    paths = starter.start(task.name, options.into, options.only,
+                          options.student or "", options.course or "")
     print(f"{tasks.text(task)}\n")
     if options.only:
         print(f"Only {options.only} is left to you; all else is there already.\n")

@@ -59,7 +59,7 @@ def add_parser(subparsers):
     add("--roster", metavar="FILE", help="CSV with a column `student`: lists who handed in "
                                          "nothing; with a column `handed_in`, days late")
     add("--due", metavar="DATE", help="for the days late, such as 2027-03-01 or 2027-03-01T18:00")
-    add("--course", default="", help="the word with which exercises were drawn")
+    add("--course", help="the word with which exercises were drawn")
     add("--accept-library", action="store_true", help="give points for the library's own text")
     add("--gradescope", metavar="FILE",
         help="grade one submission and write Gradescope's results.json")
@@ -86,7 +86,7 @@ def main(options):
     print(f"students' code runs {isolation.SENTENCES[level]}", file=sys.stderr)
     with refusing(f"{folder} cannot be made", "choose another folder with --report"):
         folder.mkdir(parents=True, exist_ok=True)
-    grading = Grading(points, seed_of(options, folder), level, options.course,
+    grading = Grading(points, seed_of(options, folder), level, options.course or "",
                       options.accept_library)
     reports = roster.with_absent(grade_all(entries, folder, grading, options), listed, points, due)
     reports.sort(key=lambda report: report["student"])

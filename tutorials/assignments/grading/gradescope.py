@@ -21,7 +21,7 @@ def add_parser(words):
     parser.add_argument("--out", metavar="FILE", default="autograder.zip")
     parser.add_argument("--points", metavar="FILE", default=tasks.POINTS)
     parser.add_argument("--tasks", metavar="TASK", nargs="+", help="these tasks alone")
-    parser.add_argument("--course", default="", help="the word with which exercises were drawn")
+    parser.add_argument("--course", help="the word with which exercises were drawn")
     parser.set_defaults(main=main)
 
 
