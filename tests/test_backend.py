@@ -180,6 +180,12 @@ def test_get_xp_goes_by_the_library_of_the_class(monkeypatch):
     assert backend.get_xp(array, array) is library
 
 
+def test_what_is_no_array_is_named():
+    said = refusal(backend.get_xp, np.zeros(2), [0.0, 1.0])
+    assert said.startswith("argument 2 of 2 is no array, but of type list; make one of it with")
+    assert refusal(backend.get_xp, None).startswith("the argument is no array, but of type None")
+
+
 def test_a_mixture_of_libraries_is_refused():
     array = type("ndarray", (), {"__module__": "cupy._core.core"})()
     for mixture in ((np.zeros(2), array), (array, np.zeros(2), array)):

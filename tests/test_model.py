@@ -243,3 +243,9 @@ def test_parts_that_do_not_belong_together_are_refused():
     message = refusal(dataclasses.replace, model, preprocess=Preprocess((4, 6), (0.5,), (0.5,)))
     assert "(4, 6, 1)" in message and "(6, 4, 3)" in message
     assert "2 class names, but 5 classes" in refusal(dataclasses.replace, model, class_names="ab")
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, "0.1", float("nan")])
+def test_impossible_smoothing_is_refused(smoothing):
+    said = refusal(make().loss_and_gradients, IMAGES, np.zeros(len(IMAGES), int), smoothing)
+    assert "smoothing is " in said and "from 0 to below 1" in said

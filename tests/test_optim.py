@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vitnp import optim
+from vitnp.errors import Error
 
 WHOLE = [(slice(0, 1), 1.0, 0.0)]
 
@@ -107,3 +108,8 @@ def test_linear_schedule_and_no_warmup():
     assert [optim.schedule(step, 1.0, 0, 4, decay="linear") for step in range(5)] == [
         1.0, 0.75, 0.5, 0.25, 0.0]
     assert optim.schedule(3, 1.0, 5, 5) == 0.6                  # a warm-up to the very end
+
+
+def test_a_misspelt_decay_is_refused():
+    with pytest.raises(Error, match="no decay 'cos' of the learning rate; possible are cosine and"):
+        optim.schedule(0, 1e-3, 0, 10, decay="cos")

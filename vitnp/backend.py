@@ -13,9 +13,15 @@ TF32_MATH = 3       # CUBLAS_TF32_TENSOR_OP_MATH of cublas_api.h
 def get_xp(*arrays):
     """Return the library (numpy or cupy) that all `arrays` belong to.
 
-    A library is known by its name, so that CuPy need not be installed. Raises Error for a mixture.
+    A library is known by its name, so that CuPy need not be installed. Raises Error for a mixture,
+    and for what is no array.
     """
     names = {type(array).__module__.partition(".")[0] for array in arrays}
+    if "builtins" in names:         # a list, a number, None
+        i = [type(array).__module__ for array in arrays].index("builtins")
+        which = "the argument" if len(arrays) == 1 else f"argument {i + 1} of {len(arrays)}"
+        raise Error(f"{which} is no array, but of type {type(arrays[i]).__name__}; make one of it "
+                    "with numpy.asarray")
     if len(names) != 1:
         raise Error(f"arrays of {' and '.join(sorted(names))} came together; "
                     "move them to one device with vitnp.backend.to_device or to_host")

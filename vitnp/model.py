@@ -15,6 +15,7 @@ from vitnp.backend import get_xp, pick_device, to_device, to_host
 from vitnp.checkpoint import google, hub, huggingface, locate, native, timm
 from vitnp.checkpoint.renaming import MOST
 from vitnp.checkpoint.settings import Given
+from vitnp.config import is_number
 from vitnp.data.preprocess import Images, Preprocess
 from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
@@ -88,9 +89,11 @@ class Model:
                            smoothing: float = 0.0) -> tuple[float, dict[str, Any]]:
         """Return the mean cross-entropy and its gradients, a tree like params, on its device.
 
-        labels: one class number an image. Raises Error for other labels.
+        labels: one class number an image; smoothing: from 0 to below 1. Raises Error for others.
         """
         self._need_head()
+        if not is_number(smoothing) or not 0 <= smoothing < 1:
+            raise Error(f"smoothing is {smoothing!r}; it must be a number from 0 to below 1")
         if self.multi_label:
             raise Error("this network's classes do not exclude each other, but the loss is for "
                         "one label a picture; fine-tune it with --init-from")

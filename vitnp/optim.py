@@ -7,6 +7,7 @@ list of (slice, rate multiplier, decay), together covering the buffer.
 import math
 
 from vitnp.backend import get_xp
+from vitnp.errors import Error
 
 # Pieces of a few float32 buffers stay in the cache, so that a step reads memory once. Measured best
 # for 86 million numbers, in one thread and in two: smaller pieces need more calls, between which
@@ -98,7 +99,11 @@ def schedule(step, peak, warmup_steps, total_steps, end=0.0, decay="cosine"):
     along half a cosine or a straight line (decay "linear"). Step 0 of a warm-up has the rate 0, as
     in the authors' code.
     Source: Dosovitskiy et al. 2021, appendix B.1 (linear in training, cosine in fine-tuning).
+    Raises Error for another decay.
     """
+    if decay not in ("cosine", "linear"):
+        raise Error(f"there is no decay {decay!r} of the learning rate; possible are cosine and "
+                    "linear")
     if step < warmup_steps:
         return peak * step / warmup_steps
     done = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)

@@ -7,6 +7,7 @@ import naive
 import numpy as np
 import pytest
 
+from vitnp.errors import Error
 from vitnp.layers import cross_entropy, softmax
 
 EXACT = np.load(Path(__file__).parents[1] / "fixtures" / "softmax_xent.npz")
@@ -121,3 +122,28 @@ def test_large_logits_stay_finite(dtype):
     naive.close(losses, [2e4, math.log(2)], atol=1e-7)
     dlogits = cross_entropy.backward(np.ones(2, dtype), cache)
     naive.close(dlogits, [[1, -1, 0], [0, -0.5, 0.5]], atol=1e-7)
+
+
+def test_a_class_without_probability_costs_nothing_unless_it_is_the_label():
+    """0 · ∞ is no number: classes that are ruled out, by a logit of -∞, would spoil the loss."""
+    logits = np.array([[1.0, -np.inf, 0.0], [-np.inf, 2.0, -np.inf]])
+    losses, cache = cross_entropy.forward(logits, np.array([0, 1]))
+    naive.close(losses, [math.log(1 + math.exp(-1)), 0.0])
+    share = 1 / (1 + math.e)
+    naive.close(cross_entropy.backward(np.ones(2), cache), [[-share, 0, share], [0, 0, 0]])
+    soft = np.array([[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]])
+    assert np.isfinite(cross_entropy.forward(logits, soft)[0]).all()
+    assert cross_entropy.forward(logits, np.array([1, 1]))[0][0] == np.inf
+
+
+@pytest.mark.parametrize(("targets", "words"), (
+    (LABELS[:, None], r"of the shape \(\d+, 1\) do not fit logits .* give a class for each"),
+    (LABELS[:-1], "do not fit logits"),
+    (LABELS.astype(float), "classes are whole numbers, but the targets are of type float64"),
+    (LABELS > 0, "whole numbers, but the targets are of type bool"),
+    (LABELS + K, "targets go from .* but the classes are 0 to"),
+    (LABELS - K, "targets go from -"),
+    (list(LABELS), "argument 2 of 2 is no array, but of type list; make one of it with numpy")))
+def test_targets_that_are_no_classes_are_refused(targets, words):
+    with pytest.raises(Error, match=words):
+        cross_entropy.forward(LOGITS, targets)

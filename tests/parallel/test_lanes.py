@@ -14,6 +14,7 @@ import pytest
 from vitnp import optim, params, vit
 from vitnp.common.randomness import generator
 from vitnp.config import ViTConfig
+from vitnp.errors import Error
 from vitnp.layers import block, textbook
 from vitnp.parallel import lanes
 from vitnp.training import steps
@@ -162,3 +163,8 @@ def test_preparing_a_process_gives_blas_one_thread_and_importing_does_not():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env=environment, check=True)
     assert done.stdout == "[2] [1]\n"
+
+
+def test_a_batch_of_no_images_is_refused():
+    with pytest.raises(Error, match="^there are no images; give at least one$"):
+        lanes.joined(None, 0, None, np, 1)

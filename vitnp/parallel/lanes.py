@@ -19,6 +19,7 @@ import numpy as np
 from vitnp import networks, optim
 from vitnp import params as parameters
 from vitnp.backend import get_xp, to_host
+from vitnp.errors import Error
 from vitnp.layers import textbook
 
 # glibc's options of mallopt, from malloc.h
@@ -166,6 +167,8 @@ def joined(work, count, config, xp, gpu_batch, micro_batch=None, threads=1):
 
     On a GPU, that of xp, there is one lane; without micro_batch it takes gpu_batch at a time.
     """
+    if not count:
+        raise Error("there are no images; give at least one")
     size = micro_batch or (micro_batch_size(config, count) if xp is np else gpu_batch)
     results = in_micro_batches(work, count, size, threads if xp is np else 1)
     return tuple(get_xp(*arrays).concatenate(arrays) for arrays in zip(*results, strict=True))
