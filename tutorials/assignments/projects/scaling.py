@@ -23,7 +23,7 @@ from vitnp.errors import Error
 from vitnp.layers import textbook
 from vitnp.parallel import lanes
 from vitnp.runs import recipe, run_folder
-from vitnp.training import loop
+from vitnp.training import loop, run_data
 from vitnp.training.saving import Standing
 
 FACTORS = ("depth", "width", "heads", "patch-size", "share")
@@ -86,7 +86,7 @@ def main(arguments):
 
 def prepare(wanted, factor, value):
     """Return the Run and State of a recipe with one size changed, before the first step."""
-    dataset = loop.load_data(wanted)
+    dataset = run_data.load(wanted)
     config, preprocess = wanted.configure(dataset)
     share = 1.0
     if factor == "share":
