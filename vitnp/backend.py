@@ -7,6 +7,7 @@ import numpy as np
 from vitnp.errors import Error
 
 INSTALL = "pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for an NVIDIA driver below 580"
+OTHERS = "close other programs that use it (nvidia-smi lists them)"
 TF32_MATH = 3       # CUBLAS_TF32_TENSOR_OP_MATH of cublas_api.h
 
 
@@ -78,6 +79,8 @@ def load_cupy():
     except ImportError as error:
         raise Error("CuPy is installed but cannot be imported: "
                     f"{lines(error)[-1]}") from None
+    except OSError as error:
+        raise Error(kernels_message(error)) from None
     runtime = cupy.cuda.runtime
     try:
         runtime.getDeviceCount()
@@ -87,7 +90,9 @@ def load_cupy():
     except runtime.CUDARuntimeError as error:
         raise Error(driver_message(runtime, error)) from None
     except MemoryError as error:
-        raise Error(f"the GPU has no memory left: {lines(error)[0]}") from None
+        raise Error(f"the GPU has no memory left: {lines(error)[0]}; {OTHERS}") from None
+    except OSError as error:
+        raise Error(kernels_message(error)) from None
     except (ImportError, RuntimeError) as error:
         raise Error(f"the GPU cannot compute ({lines(error)[0]}); "
                     f"the CUDA libraries may be missing: {INSTALL}") from None
@@ -112,3 +117,45 @@ def driver_message(runtime, error):
         return ("no GPU is visible; see what nvidia-smi lists and whether CUDA_VISIBLE_DEVICES "
                 "hides it, or use --device cpu")
     return f"the GPU cannot be used: {lines(error)[0]}"
+
+
+def kernels_message(error):
+    """Return the sentence for an OSError of CuPy, which keeps its compiled kernels in a folder."""
+    return (f"CuPy cannot keep its compiled kernels ({lines(error)[0]}); make room or permission "
+            "there, or set CUPY_CACHE_DIR to another folder")
+
+
+def message(error):
+    """Return the sentence for an exception that a full or lost device raised anywhere, else None.
+
+    The exceptions are known by the names of their classes and of the modules of their frames, so
+    that CuPy need not be installed.
+    """
+    kind, text = type(error).__name__, lines(error)[0]
+    of_cupy = type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends")
+    if isinstance(error, OSError):
+        return kernels_message(error) if "cupy" in libraries(error) else None
+    if isinstance(error, MemoryError) and not of_cupy:
+        return (f"there is not enough memory ({text}); close other programs, or choose a smaller "
+                f"model, smaller images or less at a time")
+    full = any(word in text for word in ("ALLOC_FAILED", "MemoryAllocation", "NOT_INITIALIZED",
+                                         "OUT_OF_MEMORY", "OutOfMemory"))
+    if of_cupy and (full or isinstance(error, MemoryError)):
+        return (f"the GPU has no memory left ({text}); {OTHERS}, train with a smaller "
+                "--micro-batch, or use --device cpu")
+    if of_cupy and kind in ("CUDARuntimeError", "CUDADriverError", "CUBLASError", "CURANDError"):
+        return (f"the GPU stopped working ({text}); see nvidia-smi, then call this again: a run "
+                "goes on from its last checkpoint with --resume")
+    if of_cupy and isinstance(error, RuntimeError | ImportError) or kind in (
+            "CompileException", "NVRTCError", "DynamicLibNotFoundError"):
+        return f"the GPU cannot compute ({text}); the CUDA libraries may be missing: {INSTALL}"
+    return None
+
+
+def libraries(error):
+    """Return the names of the libraries whose frames an exception passed through."""
+    found, frame = set(), error.__traceback__
+    while frame:
+        found.add(frame.tb_frame.f_globals.get("__name__", "").partition(".")[0])
+        frame = frame.tb_next
+    return found

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from vitnp.errors import Error
 from vitnp.layers.convolutional import stem
 
@@ -62,6 +64,7 @@ class ViTConfig:
     stochastic_depth: float = 0.0
 
     def __post_init__(self):
+        plain_numbers(self)
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
         object.__setattr__(self, "image_size", size)
@@ -149,6 +152,16 @@ class ViTConfig:
         sizes = {"patch_size": int(patch_size), "width": width, "depth": depth, "heads": heads,
                  "mlp_width": mlp_width}
         return cls(**(sizes | changes))
+
+
+def plain_numbers(record):
+    """Make Python's numbers of NumPy's in a frozen dataclass: those would turn float32 to float64.
+
+    A JSON file and a GPU's kernels take no others.
+    """
+    for name, value in vars(record).items():
+        if isinstance(value, np.generic):
+            object.__setattr__(record, name, value.item())
 
 
 def is_number(value):

@@ -25,7 +25,7 @@ compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ 
 @pytest.fixture(autouse=True)
 def compiled_on_host(monkeypatch):
     """Let the device "gpu" be the stand-in, whose kernels a C++ compiler compiles."""
-    monkeypatch.setattr(strict_cupy, "RawModule", on_host.RawModule, raising=False)
+    on_host.use(monkeypatch)
     monkeypatch.setattr(backend, "load_cupy", lambda: strict_cupy)
 
 

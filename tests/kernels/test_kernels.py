@@ -16,7 +16,8 @@ from vitnp.backend import to_host
 from vitnp.gradcheck import cases
 from vitnp.layers import textbook
 
-FUSED = ("layernorm", "softmax", "gelu", "linear", "dot_product_attention")
+FUSED = ("layernorm", "softmax", "gelu", "dropout", "heads", "linear", "dot_product_attention",
+         "attention")
 TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
 
 compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ to compile with")
@@ -25,7 +26,7 @@ compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ 
 @pytest.fixture(autouse=True)
 def kernels_on_host(monkeypatch):
     """Let a C++ compiler compile what the stand-in for CuPy is given."""
-    monkeypatch.setattr(strict_cupy, "RawModule", on_host.RawModule, raising=False)
+    on_host.use(monkeypatch)
 
 
 def run(layer, xp, x, dy, arguments):

@@ -24,13 +24,27 @@ def check_counts(options, *names):
 
 
 def run(main):
-    """Call main(arguments) and exit with its result; an Error is printed, with exit code 2."""
+    """Call main(arguments) and exit with its result; an Error is printed, with exit code 2.
+
+    So are the exceptions of a GPU that is full or lost, and of too little memory.
+    """
     try:
         code = main(sys.argv[1:])
     except Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
+        code = refuse(error)
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr)
         code = getattr(stop, "code", 130)
+    except Exception as error:
+        from vitnp.backend import message
+
+        if not message(error):
+            raise
+        code = refuse(message(error))
     sys.exit(code)
+
+
+def refuse(reason):
+    """Print the reason why a command ends, and return its exit code."""
+    print(f"error: {reason}", file=sys.stderr)
+    return 2

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from vitnp import networks, optim
+from vitnp import kernels, networks, optim
 from vitnp import params as parameters
 from vitnp.backend import get_xp, to_host
 from vitnp.layers import textbook
@@ -25,7 +25,7 @@ from vitnp.layers import textbook
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX, ARENA_MAX = -1, -2, -4, -8
 
 CACHED = 3_300_000  # bytes of a block's largest float32 array that one micro-batch should have
-GPU_BATCH = 64      # images that a GPU predicts at a time
+GPU_BATCH = 256     # images that a GPU predicts at a time
 
 
 def prepare_process():
@@ -96,20 +96,22 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
         backward(dlogits, cache, add)
         return losses, logits
 
-    return add_in_turn(work, images, gradients, config, micro_batch, threads)
+    return add_in_turn(work, images, gradients, config, micro_batch, threads, ops)
 
 
-def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1):
+def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1, ops=textbook):
     """Call work(part, add) for each micro-batch of images; return the arrays of all, joined.
 
     part: its slice; add(name, gradients of a part of the network) writes the first micro-batch's to
-    the tree `gradients` and adds those of the others, in their order.
+    the tree `gradients` and adds those of the others, in their order, as the layers `ops` do.
     """
+    add_up = kernels.adder(ops)
+
     def work_in_turn(part, turn):
         def add(name, part_gradients):
             with turn(name):
                 place = parameters.find(gradients, name)
-                parameters.add(place, part_gradients, first=part.start == 0)
+                add_up(place, part_gradients, first=part.start == 0)
 
         return work(part, add)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vitnp.config import ViTConfig, is_number
+from vitnp.config import ViTConfig, is_number, plain_numbers
 from vitnp.data.dataset import statistics
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
@@ -88,6 +88,7 @@ class Recipe:
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
     def __post_init__(self):
+        plain_numbers(self)
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
