@@ -46,15 +46,15 @@ def launch(name, grid, *arguments, like=None):
     """
     like = arguments[0] if like is None else like
     xp, dtype = get_xp(like), like.dtype.name
-    typed = [checked(name, *parameter, value) for parameter, value in
+    typed = [checked(name, *parameter, value, type(like)) for parameter, value in
              zip(parameters(name, dtype), arguments, strict=True)]
     kernel(xp, name, dtype)(grid, (LANES, WARPS), tuple(typed))
 
 
-def checked(name, label, dtype, is_array, value):
+def checked(name, label, dtype, is_array, value, array_type):
     """Return the argument for a kernel's parameter, of its type, or raise TypeError."""
     if is_array:
-        if getattr(value, "dtype", None) == dtype and value.flags.c_contiguous:
+        if type(value) is array_type and value.dtype == dtype and value.flags.c_contiguous:
             return value
     elif isinstance(value, KINDS[dtype.kind]) and (
             dtype == np.bool_ or not isinstance(value, bool)):
