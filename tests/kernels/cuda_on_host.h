@@ -15,6 +15,8 @@
 #define __shared__ static
 using std::erf;
 using std::exp;
+using std::fmax;
+using std::fmin;
 using std::sqrt;
 
 struct Index { unsigned x, y; };

@@ -130,23 +130,24 @@ extern "C" __global__ void column_sums(
 
 extern "C" __global__ void gelu_forward(const T* x, T* y, bool is_tanh, long long n) {
     FOR_MY_NUMBER
-    const T a = x[i];
-    y[i] = is_tanh ? a / ((T)1 + exp(-a * (SLOPE + CUBIC * a * a)))
-                   : a * ((T)0.5 + (T)0.5 * erf(a * ROOT_HALF));
+    const T a = x[i], near = fmin(fmax(a, -FAR), FAR);
+    y[i] = is_tanh ? a / ((T)1 + exp((T)-2 * SLOPE * (near + CUBIC * near * near * near)))
+                   : a * ((T)0.5 + (T)0.5 * erf(near * ROOT_HALF));
 }
 
 extern "C" __global__ void gelu_backward(
         const T* dy, const T* x, T* dx, bool is_tanh, long long n) {
     FOR_MY_NUMBER
-    const T a = x[i];
-    T slope;
+    const T a = x[i], near = fmin(fmax(a, -FAR), FAR);
+    T cdf, density;
     if (is_tanh) {
-        const T cdf = (T)1 / ((T)1 + exp(-a * (SLOPE + CUBIC * a * a)));
-        slope = cdf * ((T)1 + ((T)1 - cdf) * a * (SLOPE + (T)3 * CUBIC * a * a));
+        cdf = (T)1 / ((T)1 + exp((T)-2 * SLOPE * (near + CUBIC * near * near * near)));
+        density = (T)2 * cdf * ((T)1 - cdf) * SLOPE * ((T)1 + (T)3 * CUBIC * near * near);
     } else {
-        slope = (T)0.5 + (T)0.5 * erf(a * ROOT_HALF) + a * DENSITY * exp((T)-0.5 * a * a);
+        cdf = (T)0.5 + (T)0.5 * erf(near * ROOT_HALF);
+        density = DENSITY * exp((T)-0.5 * near * near);
     }
-    dx[i] = dy[i] * slope;
+    dx[i] = dy[i] * (cdf + a * density);
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014): the same number in [0, 1) for a key and a place, always
@@ -218,7 +219,8 @@ extern "C" __global__ void adamw(
 
 def source(ctype):
     """Return the source of all kernels, for the numbers "float" or "double"."""
-    numbers = {"SLOPE": gelu.SLOPE, "CUBIC": gelu.CUBIC, "ROOT_HALF": math.sqrt(0.5),
+    numbers = {"SLOPE": gelu.SLOPE, "CUBIC": gelu.CUBIC, "FAR": gelu.FAR,
+               "ROOT_HALF": math.sqrt(0.5),
                "DENSITY": 1.0 / math.sqrt(2.0 * math.pi)}
     sizes = {"LANES": LANES, "WARPS": WARPS, "CHUNK": CHUNK, "PARTS": PARTS}
     lines = [f"#define {name} {value}" for name, value in sizes.items()]

@@ -14,13 +14,11 @@ def forward(x, gamma, beta, eps=1e-6):
     x: (…, D); gamma, beta: (D,). Returns y (…, D) and the cache.
     """
     xp = get_xp(x)
-    average = xp.full(x.shape[-1], 1.0 / x.shape[-1], x.dtype)      # x @ average: mean over D
-    centred = x - (x @ average)[..., None]
-    variance = (centred * centred) @ average                        # (…,)
-    rstd = (1.0 / xp.sqrt(variance + eps))[..., None]               # (…, 1)
-    normalised = xp.multiply(centred, rstd, out=centred)            # (…, D)
-    y = normalised * gamma
-    y += beta
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = (centred * centred).mean(axis=-1, keepdims=True)     # (…, 1)
+    rstd = 1.0 / xp.sqrt(variance + eps)                            # (…, 1)
+    normalised = centred * rstd                                     # (…, D)
+    y = normalised * gamma + beta
     return y, (normalised, rstd, gamma)
 
 
@@ -32,17 +30,13 @@ def backward(dy, cache):
     dx = rstd · (dn - mean(dn) - normalised · mean(dn · normalised)), with dn = dnormalised.
     """
     normalised, rstd, gamma = cache
-    xp, D = get_xp(dy), dy.shape[-1]
-    average, rows = xp.full(D, 1.0 / D, dy.dtype), dy.reshape(-1, D)
-    ones = xp.ones(len(rows), dy.dtype)                             # ones @ rows: sum over rows
+    D = dy.shape[-1]
     # y = normalised * gamma + beta
-    dbeta = ones @ rows                                             # (D,)
-    dgamma = ones @ (dy * normalised).reshape(-1, D)                # (D,)
+    dbeta = dy.reshape(-1, D).sum(axis=0)                           # (D,)
+    dgamma = (dy * normalised).reshape(-1, D).sum(axis=0)           # (D,)
     dnormalised = dy * gamma
     # normalised = (x - mean) / √(variance + eps)
-    mean = (dnormalised @ average)[..., None]                       # (…, 1)
-    along = ((dnormalised * normalised) @ average)[..., None]       # (…, 1)
-    dx = dnormalised - mean
-    dx -= normalised * along
-    dx *= rstd                                                      # (…, D)
+    mean = dnormalised.mean(axis=-1, keepdims=True)                 # (…, 1)
+    along = (dnormalised * normalised).mean(axis=-1, keepdims=True)     # (…, 1)
+    dx = rstd * (dnormalised - mean - normalised * along)           # (…, D)
     return dx, dgamma, dbeta
