@@ -136,8 +136,8 @@ def message(error):
     if isinstance(error, OSError):
         return kernels_message(error) if "cupy" in libraries(error) else None
     if isinstance(error, MemoryError) and not of_cupy:
-        return (f"there is not enough memory ({text}); close other programs, or choose a smaller "
-                f"model, smaller images or less at a time")
+        return (f"memory ran out ({text}); close other programs, or choose a smaller "
+                "--batch-size or --micro-batch, smaller images or a smaller model")
     full = any(word in text for word in ("ALLOC_FAILED", "MemoryAllocation", "NOT_INITIALIZED",
                                          "OUT_OF_MEMORY", "OutOfMemory"))
     if of_cupy and (full or isinstance(error, MemoryError)):

@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -47,7 +46,7 @@ def built(name, source, *options):
         CACHE.mkdir(exist_ok=True, parents=True)
         whole = f"{path}.{os.getpid()}"
         done = subprocess.run([*COMPILER, "-x", "c++", "-", "-o", whole, *options],
-                              input=source, capture_output=True, text=True)
+                              input=source, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"g++ does not compile {name}: {done.stderr[:3000]}\n{source}")
         os.replace(whole, path)
@@ -93,15 +92,15 @@ def compile_for_host(source, options=(), *others, **more):
     names, code = KERNEL.findall(source), source.replace('extern "C" __global__', "__global__")
     code = code.replace("CUPY_FOR(", "BACKWARDS(")
     code = re.sub(r"extern\s+__shared__\s+(.+?)\s+(\w+)\s*\[\s*\]", r"static \1 \2[6144]", code)
-    threads = "true" if "__sync" in source or "__shfl" in source or "threadIdx" in source else "false"
+    threads = "true" if "threadIdx" in source else "false"
     code += "".join(f'\nextern "C" void launch_{name}(const unsigned* grid, const unsigned* block, '
                     f"void** arguments) {{ launch({threads}, grid, block, {name}, arguments); }}"
                     for name in names)
     include = Path(sys.modules["cupy"].__file__).parent / "_core" / "include"
     # Fortified functions take the jump from one thread's stack to another's for a mistake
     path = built(names[0] if names else "nothing", HEADER + code, "-w", "-fpermissive",
-                 "-U_FORTIFY_SOURCE", "-fsanitize=float-cast-overflow", f"-I{HERE}/include", f"-I{include}",
-                 *[option for option in options if option.startswith("-D")])
+                 "-U_FORTIFY_SOURCE", "-fsanitize=float-cast-overflow", f"-I{HERE}/include",
+                 f"-I{include}", *[option for option in options if option.startswith("-D")])
     return f"{path}\0".encode(), {}
 
 
@@ -139,13 +138,19 @@ def only_counting():
         computing.value = 1
 
 
+def number(name):
+    """Return a number of the driver, such as the bytes in use."""
+    return ctypes.c_long.in_dll(driver, name).value
+
+
 def set_number(name, value):
-    """Set a number of the driver: bytes_of_gpu, or after how many launches it fails_at."""
+    """Set a number of the driver: bytes_of_gpu, or what it fails_with, and at which launch."""
     ctypes.c_long.in_dll(driver, name).value = value
 
 
 kept = []
-driver = ctypes.PyDLL(str(built("driver", (HERE / "driver.cpp").read_text())), mode=ctypes.RTLD_GLOBAL)
+driver = ctypes.PyDLL(str(built("driver", (HERE / "driver.cpp").read_text())),
+                      mode=ctypes.RTLD_GLOBAL)
 driver.what.restype = ctypes.c_char_p
 driver.how_many.restype = ctypes.c_long
 sys.setdlopenflags(os.RTLD_LAZY)            # most functions of the libraries are never called
@@ -153,13 +158,13 @@ sys.setdlopenflags(os.RTLD_LAZY)            # most functions of the libraries ar
 os.environ["CUPY_ACCELERATORS"] = ""        # CUB's reductions are compiled into CuPy
 os.environ.setdefault("CUPY_CACHE_DIR", str(CACHE / "cupy"))
 
-from cuda import pathfinder  # noqa: E402
+from cuda import pathfinder
 
 find_library = pathfinder.load_nvidia_dynamic_lib
 pathfinder.load_nvidia_dynamic_lib = load_library
 
-from cupy_backends.cuda.api import driver as driver_api  # noqa: E402
-from cupy_backends.cuda.api import runtime  # noqa: E402
+from cupy_backends.cuda.api import driver as driver_api
+from cupy_backends.cuda.api import runtime
 
 answer(runtime, driver)
 answer(driver_api, driver)
@@ -175,8 +180,8 @@ runtime.getDeviceProperties = lambda device: {
     "name": b"stand-in", "major": 9, "minor": 0, "multiProcessorCount": 132,
     "totalGlobalMem": 1 << 37}
 
-import cupy  # noqa: E402
-from cupy.cuda import compiler  # noqa: E402
+import cupy
+from cupy.cuda import compiler
 
 compiler._compile_using_nvrtc_no_warning = compile_for_host
 cupy.random.default_rng = Generator

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])
-import stand_in  # noqa: E402, F401
+import stand_in  # noqa: F401
 
 sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

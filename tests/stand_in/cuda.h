@@ -26,6 +26,7 @@ using namespace std;
 
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
 static inline int __popcll(unsigned long long v) { return __builtin_popcountll(v); }
+static inline int __clz(int v) { return v ? __builtin_clz(v) : 32; }
 static inline float rsqrt(float a) { return 1 / std::sqrt(a); }
 static inline double rsqrt(double a) { return 1 / std::sqrt(a); }
 

@@ -23,7 +23,7 @@ extern "C" char* PyBytes_AsString(Object*);
 static std::mutex lock;
 static std::vector<std::string> noted;
 extern "C" int computing = 1;               // 0: launches are noted and checked, not carried out
-extern "C" long bytes = 0, most_bytes = 0, bytes_of_gpu = 1L << 37, fails_at = -1;
+extern "C" long bytes = 0, most_bytes = 0, bytes_of_gpu = 1L << 37, fails_at = -1, fails_with = 719;
 
 extern "C" void note(const char* what) { std::lock_guard<std::mutex> hold(lock); noted.push_back(what); }
 extern "C" long how_many() { return noted.size(); }
@@ -110,7 +110,7 @@ Object* launch(Place function, unsigned gx, unsigned gy, unsigned gz, unsigned b
                unsigned bz, unsigned shared, Place stream, Place arguments, Place extra) {
     const Kernel& kernel = *(Kernel*)function;
     note(kernel.name.c_str());
-    if (fails_at >= 0 && how_many() > fails_at) return fail(719);       // a launch failed before
+    if (fails_at >= 0 && how_many() > fails_at) return fail(fails_with);
     if (!gx || !gy || !gz || gy > 65535 || gz > 65535 || bx * by * bz > 1024 || bz > 64
         || shared > 49152) return fail(9);                              // invalid configuration
     const unsigned grid[] = {gx, gy, gz}, block[] = {bx, by, bz};

@@ -32,7 +32,8 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 class Setting:
     """What one engine is asked to do; micro_batch, ops None: what the engine chooses.
 
-    ops, of this library alone: "textbook" or "fused" layers; tf32: see backend.use_tf32.
+    ops, of this library alone: "textbook" or "fused" layers; tf32: see backend.use_tf32;
+    precision: of the products' factors, "float32" or "bfloat16".
     """
 
     engine: str
@@ -44,6 +45,7 @@ class Setting:
     device: str = "cpu"
     ops: str | None = None
     tf32: bool = False
+    precision: str = "float32"
 
 
 def check_seconds(seconds):

@@ -11,7 +11,7 @@ import tempfile
 from vitnp.errors import Error
 
 # As NumPy, PyTorch, JAX and CuPy say it, in lower case
-NO_MEMORY = ("memoryerror", "allocate memory", "out of memory")
+NO_MEMORY = ("memoryerror", "allocate memory", "out of memory", "memory ran out", "memory left")
 PATIENCE = 2.0          # seconds in which a worker should notice that it is no longer needed
 
 

@@ -118,14 +118,18 @@ def made(precision):
     return replace(textbook, **twins)
 
 
-def choose(name, xp):
+def choose(name, xp, precision="float32"):
     """Return "fused" or "textbook" for the option --ops; None is the device's own choice.
 
-    Raises Error for other names, and for fused layers on a CPU.
+    Raises Error for other names, for fused layers on a CPU, and on a GPU for the textbook's where
+    a precision needs the fused ones.
     """
     if name not in (None, *NAMES):
         raise Error(f"there are no layers {name!r}; possible are {', '.join(NAMES)}")
     if name == "fused" and xp is np:
         raise Error("--ops fused needs a GPU, for which these layers are written, but the device "
                     "is the CPU; leave it out, or use --device gpu")
+    if name == "textbook" and precision != "float32" and xp is not np:
+        raise Error(f"--precision {precision} is for a GPU's fused layers; leave out --ops "
+                    "textbook")
     return name or ("textbook" if xp is np else "fused")

@@ -16,7 +16,8 @@ LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
-           "position_start": ("normal", "sincos"), "scale": ("half", "data")}
+           "position_start": ("normal", "sincos"), "scale": ("half", "data"),
+           "precision": ("float32", "bfloat16")}
 
 
 def option(default, text):
@@ -80,6 +81,8 @@ class Recipe:
     ops: str | None = option(None, "textbook or fused: the layers as they are taught, or a GPU's "
                              "kernels for them; by default fused on a GPU")
     tf32: bool = option(False, "shorten the factors of a GPU's products, which is faster")
+    precision: str = option("float32", "of the products' factors: float32 or bfloat16, of 16 bits, "
+                            "far faster on a GPU; sums and weights stay float32")
     threads: int | None = option(None, "threads on a CPU, by default one a core")
     workers: int | None = option(None, "processes that decode a folder's pictures, one a core")
     micro_batch: int | None = option(None, "images at a time, whose gradients are added up to the "
@@ -110,6 +113,8 @@ class Recipe:
         self._check("tf32", isinstance(self.tf32, bool), "true or false")
         self._check("tf32", not self.tf32 or self.ops != "textbook", "left out with --ops "
                     "textbook, whose LayerNorm computes means as products: they would lose digits")
+        self._check("tf32", not self.tf32 or self.precision == "float32",
+                    "left out with --precision bfloat16, whose factors are shorter still")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,
