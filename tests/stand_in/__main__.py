@@ -4,7 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).parents[1])
+sys.path.insert(0, str(Path(__file__).parents[1]))
 import stand_in  # noqa: F401
 
 sys.argv = sys.argv[1:]

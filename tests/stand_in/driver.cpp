@@ -85,6 +85,10 @@ Object* set_memory(Place to, int value, size_t size) {
 }
 Object* copy(Place to, Place from, size_t size, int kind) {
     note(kind == 1 ? "copy to the GPU" : kind == 2 ? "copy to the host" : "copy");
+    if (to != from && to < from + (Place)size && from < to + (Place)size) {
+        fprintf(stderr, "stand-in: a copy overlaps what it copies, which CUDA leaves undefined\n");
+        abort();
+    }
     if (computing || kind == 1) memmove((void*)to, (void*)from, size);
     else if (kind == 2) memset((void*)to, 0, size);
     return none();

@@ -6,7 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-import mutations  # noqa: E402
+import mutations
 
 
 def main(words):
