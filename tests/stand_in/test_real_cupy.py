@@ -17,7 +17,7 @@ from vitnp import backend, data, gradcheck, kernels, model, params, vit
 from vitnp.bench import cases as sizes
 from vitnp.bench import ours
 from vitnp.common.randomness import generator
-from vitnp.data import augment
+from vitnp.data import augment, colour, geometry, randaugment
 from vitnp.gradcheck import cases
 from vitnp.kernels import layers, products
 from vitnp.layers import textbook
@@ -179,7 +179,6 @@ def test_tf32_is_that_of_the_thread_that_computes():
 
 
 def test_augmentation_is_that_of_the_cpu():
-    """Also where a kernel writes to what it reads, or makes an integer of a float beyond it."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 12, 12, 3), np.uint8)
     labels = rng.integers(0, 4, 6)
@@ -198,6 +197,20 @@ def test_augmentation_is_that_of_the_cpu():
                 assert apart.max() <= 1 and (apart > 0).mean() < 0.01
             else:
                 np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", (*randaugment.OPERATIONS, "invert", "flip"))
+def test_each_operation_on_pictures_is_that_of_the_cpu(name):
+    """Also where a kernel writes to what it reads, or makes an integer of a float beyond it."""
+    operations = randaugment.OPERATIONS | {
+        "invert": lambda images, s: colour.invert(images),
+        "flip": lambda images, s: geometry.random_flip(images, np.random.default_rng(0))}
+    images = np.random.default_rng(1).integers(0, 256, (6, 12, 12, 3), np.uint8)
+    strength = np.array([1.0, -1.0, 0.5, -0.5, 0.9, 0.0])
+    expected = operations[name](images, strength)
+    found = operations[name](cupy.asarray(images), strength).get()
+    apart = np.abs(expected.astype(int) - found)            # a rounding where a number is a half
+    assert found.dtype == np.uint8 and apart.max() <= 1 and (apart > 0).mean() < 0.01
 
 
 def test_masked_patches_are_those_of_the_cpu():
