@@ -22,9 +22,10 @@ ORDER = (
     ("networks",),
     ("kernels",),
     ("vit",),
+    ("variants",),
     ("config",),
     ("layers",),
-    ("data", "optim", "positions"),
+    ("data", "optim", "positions", "initial_values"),
     ("backend", "params", "common"),
     ("errors",),
 )

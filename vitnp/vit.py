@@ -8,14 +8,13 @@
 Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021.
 """
 
-import math
-
 import numpy as np
 
 from vitnp import params as parameters
+from vitnp import variants
 from vitnp.config import ViTConfig
+from vitnp.initial_values import lecun_normal, xavier
 from vitnp.layers import textbook
-from vitnp.layers.convolutional import stem
 
 __all__ = ["ViTConfig", "backward", "embed", "embed_backward", "encode", "encode_backward",
            "forward", "head", "head_backward", "init", "is_decayed", "shapes"]
@@ -105,20 +104,14 @@ def head_backward(dlogits, cache, add):
 
 
 def shapes(config):
-    """Return the parameters' shapes, an ordered dict path → shape, decayed tensors first."""
-    D, F, (rows, columns) = config.width, config.mlp_width, config.grid
-    channels = (config.channels, *config.stem)[-1]
-    result = {"embedding/projection/weight": (config.patch_size**2 * channels, D),
-              "embedding/projection/bias": (D,)}
-    for path, shape in stem.shapes(config.channels, config.stem).items():
-        result[f"embedding/stem/{path}"] = shape
-    if config.class_token:
-        result["embedding/class_token"] = (D,)
-    if config.positions == "learned":
-        result["embedding/position"] = (config.tokens, D)
-    elif config.positions == "2d":
-        result["embedding/position_row"] = (rows, D)
-        result["embedding/position_column"] = (columns, D)
+    """Return the parameters' shapes, an ordered dict path → shape, decayed tensors first.
+
+    Here are those of the paper's network; variants.py changes what a configuration has otherwise.
+    """
+    P, C, T = config.patch_size, config.channels, config.tokens
+    D, F, K = config.width, config.mlp_width, config.classes
+    result = {"embedding/projection/weight": (P * P * C, D), "embedding/projection/bias": (D,),
+              "embedding/class_token": (D,), "embedding/position": (T, D)}
     for i in range(config.depth):
         block = {"norm1/gamma": (D,), "norm1/beta": (D,),
                  "attention/qkv/weight": (D, 3 * D), "attention/qkv/bias": (3 * D,),
@@ -127,12 +120,8 @@ def shapes(config):
                  "mlp/in/weight": (D, F), "mlp/in/bias": (F,),
                  "mlp/out/weight": (F, D), "mlp/out/bias": (D,)}
         result |= {f"blocks/{i}/{name}": shape for name, shape in block.items()}
-    result |= {"norm/gamma": (D,), "norm/beta": (D,)}
-    features = config.pre_logits or D
-    if config.pre_logits:
-        result |= {"pre_logits/weight": (D, features), "pre_logits/bias": (features,)}
-    if config.classes:
-        result |= {"head/weight": (features, config.classes), "head/bias": (config.classes,)}
+    result |= {"norm/gamma": (D,), "norm/beta": (D,), "head/weight": (D, K), "head/bias": (K,)}
+    result = variants.shapes(config, result)
     return dict(sorted(result.items(), key=lambda item: not is_decayed(item[0])))
 
 
@@ -144,23 +133,21 @@ def is_decayed(path):
 def init(config, rng, dtype=np.float32):
     """Return a flat NumPy buffer of the authors' initial values, drawn from rng.
 
-    Attention and MLP: Xavier uniform, the packed qkv counted as three D x D matrices. Projection
-    and pre-logits: LeCun normal, cut off at two standard deviations. Positions: normal, deviation
-    0.02. MLP biases: normal, 1e-6. LayerNorm scales: 1. All else, the head too: 0.
+    Attention and MLP: Xavier uniform, the packed qkv counted as three D x D matrices. Projection:
+    LeCun normal, cut off at two standard deviations. Positions: normal, deviation 0.02. MLP biases:
+    normal, 1e-6. LayerNorm scales: 1. All else, the head too: 0. Other parts: see variants.
     Source: the authors' code (vit_jax/models_vit.py).
     """
     flat = parameters.allocate(shapes(config), dtype, np)
-    tree = parameters.views(flat, shapes(config))
-    embedding, blocks = tree["embedding"], tree["blocks"]
-    stem.init(embedding.get("stem", {}), rng)
-    projection = embedding["projection"]["weight"]
+    tree, D = parameters.views(flat, shapes(config)), config.width
+    variants.init(tree, rng)
+    projection = tree["embedding"]["projection"]["weight"]
     projection[:] = lecun_normal(projection.shape, rng)
-    for name in ("position", "position_row", "position_column"):
-        if name in embedding:
-            embedding[name][:] = 0.02 * rng.standard_normal(embedding[name].shape)
-    for block in blocks:
+    if config.positions == "learned":
+        position = tree["embedding"]["position"]
+        position[:] = 0.02 * rng.standard_normal(position.shape)
+    for block in tree["blocks"]:
         block["norm1"]["gamma"][:] = block["norm2"]["gamma"][:] = 1.0
-        D = config.width
         for part in range(3):
             block["attention"]["qkv"]["weight"][:, part * D:(part + 1) * D] = xavier((D, D), rng)
         for linear in (block["attention"]["out"], block["mlp"]["in"], block["mlp"]["out"]):
@@ -168,21 +155,4 @@ def init(config, rng, dtype=np.float32):
         for linear in (block["mlp"]["in"], block["mlp"]["out"]):
             linear["bias"][:] = 1e-6 * rng.standard_normal(linear["bias"].shape)
     tree["norm"]["gamma"][:] = 1.0
-    if config.pre_logits:
-        tree["pre_logits"]["weight"][:] = lecun_normal(tree["pre_logits"]["weight"].shape, rng)
     return flat
-
-
-def xavier(shape, rng):
-    """Draw a matrix (in, out) uniformly within ±√(6 / (in + out)) (Glorot, Bengio 2010, eq. 16)."""
-    bound = math.sqrt(6.0 / sum(shape))
-    return rng.uniform(-bound, bound, shape)
-
-
-def lecun_normal(shape, rng):
-    """Draw a matrix (in, out) from a normal of variance 1 / in, cut off at two deviations."""
-    values = rng.standard_normal(shape)
-    while (outside := np.abs(values) > 2.0).any():
-        values[outside] = rng.standard_normal(outside.sum())
-    # Cutting off leaves the deviation 0.8796…, which the authors' code makes good
-    return values / (math.sqrt(shape[0]) * 0.87962566103423978)

@@ -127,18 +127,43 @@ def composite_cases(draw, ops):
         p = parameters(other, draw)["embedding"]
         name = f"embedding, {positions} positions, {pooling}"
         cases.append(composite(name, ops.embedding, images, p, other, ops))
+        if positions == "2d":
+            cases.append(position_case(f"position, {pooling}", ops, p))
     for pooling, pre_logits in product(("token", "gap", "avg"), (None, 8)):
         other = replace(SIZES, pooling=pooling, pre_logits=pre_logits)
         tree = parameters(other, draw)
         p = {part: tree[part] for part in vit.HEAD_PARTS if part in tree}
         name = f"head {pooling}" + (", pre-logits" if pre_logits else "")
         cases.append(composite(name, ops.head, tokens, p, other, ops))
+        if pooling != "token" and not pre_logits:
+            cases.append(part(f"pooling {pooling}", ops.pooling, tokens, p["norm"], other, ops))
+    cases.append(part("pre_logits", ops.pre_logits, draw((B, D)),
+                      {"weight": draw((D, F)), "bias": draw((F,))}, ops))
     return cases
 
 
 def parameters(config, draw):
     """Return a tree of random parameters."""
     return params.nest({path: draw(shape) for path, shape in vit.shapes(config).items()})
+
+
+def position_case(name, ops, p):
+    """Return the case of the positions of rows and columns in the parameters p of an embedding."""
+    others = {name: value for name, value in p.items() if name == "class_token"}
+    arguments = {name: value for name, value in p.items() if name.startswith("position")}
+    return Case(name, arguments, lambda arguments: ops.position.forward(others | arguments, ops),
+                ops.position.backward)
+
+
+def part(name, layer, x, p, *fixed):
+    """Return the case of a composite in which nothing is random."""
+
+    def backward(dy, cache):
+        dx, dp = layer.backward(dy, cache)
+        return {"x": dx, "p": dp}
+
+    return Case(name, {"x": x, "p": p},
+                lambda arguments: layer.forward(arguments["x"], arguments["p"], *fixed), backward)
 
 
 def composite(name, layer, x, p, config, ops, **options):

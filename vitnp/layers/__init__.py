@@ -23,7 +23,10 @@ from vitnp.layers import (
     linear,
     mlp,
     patches,
+    pooling,
+    position,
     position_2d,
+    pre_logits,
     softmax,
 )
 
@@ -46,7 +49,10 @@ class Ops:
     linear: ModuleType = linear
     mlp: ModuleType = mlp
     patches: ModuleType = patches
+    pooling: ModuleType = pooling
+    position: ModuleType = position
     position_2d: ModuleType = position_2d
+    pre_logits: ModuleType = pre_logits
     softmax: ModuleType = softmax
 
 

@@ -109,10 +109,7 @@ def forward(images, corruption, params, config, ops=textbook, rng=None):
     x, cache["projection"] = ops.linear.forward(
         patches, p["projection"]["weight"], p["projection"]["bias"])            # (B, N, D)
     x = xp.where(hidden[..., None], params["mask"]["token"], x)
-    position = p.get("position")
-    if config.positions == "2d":
-        position, cache["position_2d"] = ops.position_2d.forward(
-            p["position_row"], p["position_column"], "class_token" in p)        # (T, D)
+    position, cache["position"] = ops.position.forward(p, ops)                  # (T, D)
     x, cache["class_token"] = ops.class_token.forward(x, p.get("class_token"), position)
     x, cache["dropout"] = ops.dropout.forward(x, config.dropout, rng)           # (B, T, D)
     cache["blocks"] = []
@@ -152,11 +149,7 @@ def backward(dlogits, cache, add=None):
     dx, dclass_token, dposition = ops.class_token.backward(dx, cache["class_token"])    # (B, N, D)
     if dclass_token is not None:
         dp["class_token"] = dclass_token
-    if "position_2d" in cache:
-        dp["position_row"], dp["position_column"] = ops.position_2d.backward(
-            dposition, cache["position_2d"])
-    elif dposition is not None:
-        dp["position"] = dposition
+    dp |= ops.position.backward(dposition, cache["position"])
     # x = where(hidden, mask, x)
     hidden = cache["hidden"][..., None]
     keep("mask", {"token": (dx * hidden).sum(axis=(0, 1))})

@@ -13,7 +13,7 @@ import numpy as np
 from vitnp import networks, params
 from vitnp.config import ViTConfig
 from vitnp.gradcheck import Case
-from vitnp.gradcheck.cases import drawing, leaf
+from vitnp.gradcheck.cases import drawing, leaf, part
 from vitnp.layers.convolutional import stem as stem_layer
 from vitnp.layers.convolutional import textbook
 from vitnp.networks import resnet
@@ -29,7 +29,11 @@ MAP, IMAGES, KERNEL = (2, 5, 7, 4), (2, 5, 7, 3), (3, 2, 4, 6)
 def all_cases(xp=np, ops=textbook):
     """Return the cases of all convolutional layers, and of networks made of them."""
     draw = drawing(xp)
-    return leaf_cases(draw, ops) + composite_cases(draw, ops) + network_cases(draw, ops)
+    cases = leaf_cases(draw, ops) + composite_cases(draw, ops) + network_cases(draw, ops)
+    p = {name: value for name, value in parameters(HYBRID, draw)["embedding"].items()
+         if name != "stem"}
+    return [*cases, part("patch_embedding", ops.patch_embedding, draw((4, 3, 2, 16)), p, HYBRID,
+                         ops)]
 
 
 def spread_out(draw, shape):
@@ -77,29 +81,18 @@ def composite_cases(draw, ops):
     """Return the cases of the composites."""
     tree, x, images = parameters(SIZES, draw), draw(MAP), draw(IMAGES)
     large = replace(SIZES, root="large")
-    head = {part: tree[part] for part in resnet.HEAD_PARTS}
+    head = {name: tree[name] for name in resnet.HEAD_PARTS}
     return [
-        composite("residual_block", ops.residual_block, x, tree["blocks"][0], SIZES, ops, 1),
-        composite("residual_block, shortcut", ops.residual_block, x, tree["blocks"][1], SIZES, ops,
+        part("residual_block", ops.residual_block, x, tree["blocks"][0], SIZES, ops, 1),
+        part("residual_block, shortcut", ops.residual_block, x, tree["blocks"][1], SIZES, ops,
                   2),
-        composite("root", ops.root, images, tree["root"], SIZES, ops),
-        composite("root, large", ops.root, images, parameters(large, draw)["root"], large, ops),
-        composite("pooled_head", ops.pooled_head, draw((2, 5, 7, 8)), head, SIZES, ops),
-        composite("pooled_head, no classes", ops.pooled_head, draw((2, 5, 7, 8)),
+        part("root", ops.root, images, tree["root"], SIZES, ops),
+        part("root, large", ops.root, images, parameters(large, draw)["root"], large, ops),
+        part("pooled_head", ops.pooled_head, draw((2, 5, 7, 8)), head, SIZES, ops),
+        part("pooled_head, no classes", ops.pooled_head, draw((2, 5, 7, 8)),
                   {"norm": tree["norm"]}, SIZES, ops),
-        composite("stem", ops.stem, images, stem_parameters((8, 16), draw), ops),
+        part("stem", ops.stem, images, stem_parameters((8, 16), draw), ops),
     ]
-
-
-def composite(name, layer, x, p, *fixed):
-    """Return the case of a composite."""
-
-    def backward(dy, cache):
-        dx, dp = layer.backward(dy, cache)
-        return {"x": dx, "p": dp}
-
-    return Case(name, {"x": x, "p": p},
-                lambda arguments: layer.forward(arguments["x"], arguments["p"], *fixed), backward)
 
 
 def network_cases(draw, ops):

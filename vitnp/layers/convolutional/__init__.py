@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from vitnp.layers import Ops
+from vitnp.layers import embedding as patch_embedding
 from vitnp.layers.convolutional import (
     convolution,
     group_norm,
+    hybrid_embedding,
     max_pool,
     mean_pool,
     pooled_head,
@@ -31,9 +33,11 @@ class ConvolutionalOps(Ops):
     """The layers of the Vision Transformer, and those of convolutional networks."""
 
     convolution: ModuleType = convolution
+    embedding: ModuleType = hybrid_embedding
     group_norm: ModuleType = group_norm
     max_pool: ModuleType = max_pool
     mean_pool: ModuleType = mean_pool
+    patch_embedding: ModuleType = patch_embedding
     pooled_head: ModuleType = pooled_head
     relu: ModuleType = relu
     residual_block: ModuleType = residual_block
