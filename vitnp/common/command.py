@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+import traceback
 
+from vitnp.common import mpi
 from vitnp.errors import Error
 
 
@@ -29,22 +31,19 @@ def run(main):
     So are the exceptions of a GPU that is full or lost, and of too little memory.
     """
     try:
+        mpi.quiet()
         code = main(sys.argv[1:])
     except Error as error:
-        code = refuse(error)
+        mpi.end(2, f"error: {error}")
     except KeyboardInterrupt as stop:
         print(str(stop) or "stopped", file=sys.stderr)
         code = getattr(stop, "code", 130)
     except Exception as error:
         from vitnp.backend import message
 
-        if not message(error):
+        if message(error):
+            mpi.end(2, f"error: {message(error)}")
+        if mpi.communicator() is None:
             raise
-        code = refuse(message(error))
+        mpi.end(1, traceback.format_exc())
     sys.exit(code)
-
-
-def refuse(reason):
-    """Print the reason why a command ends, and return its exit code."""
-    print(f"error: {reason}", file=sys.stderr)
-    return 2

@@ -72,14 +72,14 @@ def micro_batch_size(config, batch_size):
 
 
 def loss_and_gradients(images, targets, params, gradients, config, ops=textbook, smoothing=0.0,
-                       draw=None, micro_batch=None, threads=1, head_only=False):
+                       draw=None, micro_batch=None, threads=1, head_only=False, add_up=None):
     """Write the gradients of a batch's mean loss to a tree, and return losses (B,), logits (B, K).
 
     images: (B, height, width, C), scaled; targets: integers (B,) or probabilities (B, K);
     params, gradients: trees of one shape, gradients is overwritten; draw: a function that returns
     the Generator for the dropout of the micro-batch with a given first image, or None.
     head_only=True: for a linear probe, the head's gradients alone are written, the blocks run
-    without dropout and no cache of theirs is kept.
+    without dropout and no cache of theirs is kept. add_up: add_in_turn, or that of ranks.
     """
     network = networks.of(config)
     forward, backward = network.forward, network.backward
@@ -96,7 +96,8 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
         backward(dlogits, cache, add)
         return losses, logits
 
-    return add_in_turn(work, images, gradients, config, micro_batch, threads, ops)
+    add_up = add_up or add_in_turn
+    return add_up(work, images, gradients, config, micro_batch, threads, ops)
 
 
 def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1, ops=textbook):
@@ -105,13 +106,13 @@ def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1, op
     part: its slice; add(name, gradients of a part of the network) writes the first micro-batch's to
     the tree `gradients` and adds those of the others, in their order, as the layers `ops` do.
     """
-    add_up = kernels.adder(ops)
+    add_to = kernels.adder(ops)
 
     def work_in_turn(part, turn):
         def add(name, part_gradients):
             with turn(name):
                 place = parameters.find(gradients, name)
-                add_up(place, part_gradients, first=part.start == 0)
+                add_to(place, part_gradients, first=part.start == 0)
 
         return work(part, add)
 
