@@ -61,13 +61,13 @@ def end(process):
 def last_words(name, code, complaints):
     """Return why the process of an engine ended, in one sentence."""
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
-    mistakes = [line for line in lines if line.startswith("error: ")]
-    if code == 2 and mistakes:
-        return mistakes[-1].removeprefix("error: ")
     last = lines[-1] if lines else "it gave no reason"
     no_memory = any(words in last.lower() for words in NO_MEMORY)
     if no_memory or code == -signal.SIGKILL:
         return (f"the process of {name} ended, most likely because memory ran out; "
                 "try a smaller --batch-size")
+    mistakes = [line for line in lines if line.startswith("error: ")]
+    if code == 2 and mistakes:
+        return mistakes[-1].removeprefix("error: ")
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     return f"the process of {name} ended {how}: {last}"

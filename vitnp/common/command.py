@@ -5,6 +5,7 @@ import sys
 import traceback
 
 from vitnp.common import mpi
+from vitnp.common.gpu_errors import message
 from vitnp.errors import Error
 
 
@@ -39,8 +40,6 @@ def run(main):
         print(str(stop) or "stopped", file=sys.stderr)
         code = getattr(stop, "code", 130)
     except Exception as error:
-        from vitnp.backend import message
-
         if message(error):
             mpi.end(2, f"error: {message(error)}")
         if mpi.communicator() is None:
