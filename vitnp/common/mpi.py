@@ -50,10 +50,14 @@ def end(code, reason):
 
     A mistake that all of them see is told by the first one; a mistake of one alone by that one.
     """
-    if rank():
+    try:
+        comm = communicator()
+    except Error:                   # which is the reason
+        comm = None
+    if comm is not None and comm.rank:
         time.sleep(2)
-        sys.stderr, reason = sys.__stderr__, reason.replace("error: ", f"error: rank {rank()}: ", 1)
+        sys.stderr, reason = sys.__stderr__, reason.replace("error: ", f"error: rank {comm.rank}: ")
     print(reason, file=sys.stderr, flush=True)
-    if communicator() is not None:
-        communicator().Abort(code)
+    if comm is not None:
+        comm.Abort(code)
     sys.exit(code)

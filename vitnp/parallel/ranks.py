@@ -14,10 +14,11 @@ import numpy as np
 
 from vitnp import kernels
 from vitnp import params as parameters
-from vitnp.backend import get_xp, to_device, to_host
+from vitnp.backend import get_xp
 from vitnp.common import mpi
 from vitnp.layers import textbook
 from vitnp.parallel import lanes
+from vitnp.parallel.exchange import OverMPI, OverNCCL
 
 
 @functools.cache
@@ -75,11 +76,11 @@ class Ranks:
         In each round a lane of every rank takes a micro-batch, and its gradients are exchanged: a
         rank sends, for every micro-batch of its own, all of them but its own slice.
         """
-        on_host, count = get_xp(images) is np, len(images)
-        size = micro_batch or (lanes.micro_batch_size(config, count) if on_host
+        xp, count = get_xp(images), len(images)
+        size = micro_batch or (lanes.micro_batch_size(config, count) if xp is np
                                else math.ceil(count / self.size))
         parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-        sums = Sums(self.comm, gradients, threads if on_host else 1, kernels.adder(ops))
+        sums = Sums(self, gradients, threads if xp is np else 1, kernels.adder(ops))
         results = []
         for start in range(0, len(parts), self.size * sums.lanes):
             turn = parts[start:start + self.size * sums.lanes]
@@ -88,32 +89,48 @@ class Ranks:
             def lane(number, _, own=own):
                 return work(own[number.start], sums.writer(number.start))
 
-            found = lanes.in_micro_batches(lane, len(own), 1, sums.lanes) if own else []
-            results.append([[to_host(array) for array in arrays] for arrays in found])
+            if own:
+                found = lanes.in_micro_batches(lane, len(own), 1, sums.lanes)
+                results += zip(own, found, strict=True)
             for place in range(0, len(turn), self.size):
                 sums.add(place // self.size, min(self.size, len(turn) - place))
         sums.finish()
-        # Those of rank r's n-th lane in a round are the round's part n · R + r
-        rounds = [[found[place % self.size][place // self.size]
-                   for place in range(sum(map(len, found)))]
-                  for found in zip(*self.comm.allgather(results), strict=True)]
-        joined = zip(*[arrays for found in rounds for arrays in found], strict=True)
-        return tuple(to_device(np.concatenate(arrays), get_xp(images)) for arrays in joined)
+        return self.joined(results, count, xp)
+
+    def joined(self, results, count, xp):
+        """Return the arrays of all ranks' micro-batches, joined; results: own (slice, arrays)."""
+        kinds = self.comm.bcast([(array.shape[1:], array.dtype) for array in results[0][1]]
+                                if self.rank == 0 else None)
+        whole = [xp.zeros((count, *shape), dtype) for shape, dtype in kinds]
+        for part, arrays in results:
+            for array, own in zip(whole, arrays, strict=True):
+                array[part] = own
+        for array in whole:             # where one rank has a number, the others have 0
+            self.way(xp).add_up(array.view("uint8") if array.dtype == bool else array)
+        return tuple(whole)
+
+    def way(self, xp):
+        """Return how arrays of a library reach other ranks: MPI, or NCCL between GPUs."""
+        return OverMPI(self.comm) if xp is np or not xp.cuda.nccl.available else self._nccl
+
+    @functools.cached_property
+    def _nccl(self):
+        return OverNCCL(self.comm)
 
 
 class Sums:
     """Gradients of micro-batches, one buffer a lane, and the sums of the slice that a rank owns."""
 
-    def __init__(self, comm, gradients, threads, add):
-        self.comm, self.tensors, self.lanes, self.add_to = comm, gradients, threads, add
-        tensors = parameters.flatten(gradients)
-        self.shapes = {path: array.shape for path, array in tensors.items()}
-        (dtype,) = {array.dtype for array in tensors.values()}
-        xp, n = get_xp(*tensors.values()), sum(array.size for array in tensors.values())
+    def __init__(self, ranks, gradients, threads, add):
+        self.rank, self.lanes, self.add_to = ranks.rank, threads, add
+        self.tensors = parameters.flatten(gradients)
+        self.shapes = {path: array.shape for path, array in self.tensors.items()}
+        (dtype,) = {array.dtype for array in self.tensors.values()}
+        xp, n = get_xp(*self.tensors.values()), sum(map(math.prod, self.shapes.values()))
         # Zeros stay where a step has no gradients, as in all but the head of a linear probe
         self.buffers = [xp.zeros(n, dtype) for _ in range(threads)]
-        cuts = [n * rank // comm.size for rank in range(comm.size + 1)]
-        self.counts, self.starts, self.total = np.diff(cuts), np.array(cuts[:-1]), None
+        self.cuts = [n * rank // ranks.size for rank in range(ranks.size + 1)]
+        self.way, self.total = ranks.way(xp), None
 
     def writer(self, lane):
         """Return add(name, gradients of a part of the network) for a micro-batch of a lane."""
@@ -126,12 +143,7 @@ class Sums:
 
     def add(self, lane, senders):
         """Add the micro-batches of a lane of the first `senders` ranks to the sums, in order."""
-        mine, flat = self.counts[self.comm.rank], to_host(self.buffers[lane])
-        sent = self.counts if self.comm.rank < senders else 0 * self.counts
-        received = np.full(self.comm.size, mine) * (np.arange(self.comm.size) < senders)
-        pieces = np.empty((senders, mine), flat.dtype)
-        self.comm.Alltoallv([flat, (sent, self.starts)],
-                            [pieces, (received, mine * np.arange(self.comm.size))])
+        pieces = self.way.to_owners(self.buffers[lane], self.cuts, senders)
         for piece in pieces:
             if self.total is None:
                 self.total = piece.copy()
@@ -140,9 +152,7 @@ class Sums:
 
     def finish(self):
         """Write the sums of all owners to the gradients."""
-        tensors = parameters.flatten(self.tensors)
-        whole = np.empty(self.counts.sum(), self.total.dtype)
-        self.comm.Allgatherv(self.total, [whole, (self.counts, self.starts)])
+        whole = self.way.from_owners(self.total, self.cuts)
         views = parameters.flatten(parameters.views(whole, self.shapes))
-        for path, array in tensors.items():
-            array[...] = to_device(views[path], get_xp(array))
+        for path, array in self.tensors.items():
+            array[...] = views[path]
