@@ -1,9 +1,11 @@
 """Which array library: NumPy on the CPU, CuPy on a CUDA GPU. The only file that imports cupy."""
 
 import sys
+import warnings
 
 import numpy as np
 
+from vitnp.common import mpi
 from vitnp.common.gpu_errors import INSTALL, OTHERS, driver_message, kernels_message, lines
 from vitnp.errors import Error
 
@@ -63,12 +65,22 @@ def use_tf32(xp):
     xp.cuda.cublas.setMathMode(xp.cuda.device.get_cublas_handle(), TF32_MATH)
 
 
+def load_nccl():
+    """Return CuPy's bindings of NCCL, for numbers from GPU to GPU, or None where it is missing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")             # CuPy warns where it is missing
+        from cupy.cuda import nccl
+    return nccl if nccl.available else None
+
+
 def load_cupy():
     """Return CuPy after one product of matrices ran on the GPU, or raise Error with the reason.
 
     CuPy imports without a driver and fails later, each time with another exception; here each
     case becomes a sentence of its own.
     """
+    if "cupy" not in sys.modules:
+        mpi.own_gpu()
     try:
         import cupy
     except ModuleNotFoundError as error:

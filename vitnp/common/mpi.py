@@ -39,6 +39,17 @@ def local_rank():
     return int(found[0]) if communicator() is not None and found else None
 
 
+def own_gpu():
+    """Let this process see one GPU alone, where several processes share a machine with several.
+
+    To be called before CUDA starts.
+    """
+    number, seen = local_rank(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if number is not None:
+        visible = seen.split(",") if seen else range(number + 1)
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(visible[number % len(visible)])
+
+
 def quiet():
     """Let no process but the first print; what ends them all is still told, see end."""
     if rank():

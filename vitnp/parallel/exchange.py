@@ -46,24 +46,21 @@ class OverMPI:
 class OverNCCL:
     """Arrays of GPUs through NCCL, one GPU a rank; no call waits for the GPU."""
 
-    def __init__(self, comm):
-        import sys
-
-        self.xp, self.rank, self.size = sys.modules["cupy"], comm.rank, comm.size
-        self.nccl = self.xp.cuda.nccl
-        name = comm.bcast(self.nccl.get_unique_id() if comm.rank == 0 else None)
-        self.comm = self.nccl.NcclCommunicator(comm.size, name, comm.rank)
+    def __init__(self, comm, nccl):
+        self.nccl, self.rank, self.size = nccl, comm.rank, comm.size
+        name = comm.bcast(nccl.get_unique_id() if comm.rank == 0 else None)
+        self.comm = nccl.NcclCommunicator(comm.size, name, comm.rank)
 
     def to_owners(self, flat, cuts, senders):
         """See OverMPI."""
-        pieces = self.xp.empty((senders, cuts[self.rank + 1] - cuts[self.rank]), flat.dtype)
+        pieces = get_xp(flat).empty((senders, cuts[self.rank + 1] - cuts[self.rank]), flat.dtype)
         sent = [(rank, flat[cuts[rank]:cuts[rank + 1]]) for rank in range(self.size)]
         self.exchange(sent if self.rank < senders else [], list(enumerate(pieces)))
         return pieces
 
     def from_owners(self, own, cuts):
         """See OverMPI."""
-        whole = self.xp.empty(cuts[-1], own.dtype)
+        whole = get_xp(own).empty(cuts[-1], own.dtype)
         received = [(rank, whole[cuts[rank]:cuts[rank + 1]]) for rank in range(self.size)]
         self.exchange([(rank, own) for rank in range(self.size)], received)
         return whole
@@ -73,18 +70,19 @@ class OverNCCL:
         self.nccl.groupStart()
         for call, pairs in ((self.comm.send, sent), (self.comm.recv, received)):
             for rank, array in pairs:
-                call(array.data.ptr, array.size, self.kind(array), rank, self.stream())
+                call(array.data.ptr, array.size, self.kind(array), rank, stream(array))
         self.nccl.groupEnd()
 
     def add_up(self, array):
         """See OverMPI."""
         self.comm.allReduce(array.data.ptr, array.data.ptr, array.size, self.kind(array),
-                            self.nccl.NCCL_SUM, self.stream())
+                            self.nccl.NCCL_SUM, stream(array))
 
     def kind(self, array):
         """Return NCCL's number for the type of an array."""
         return getattr(self.nccl, f"NCCL_{array.dtype.name.upper()}")
 
-    def stream(self):
-        """Return the stream in which CuPy's launches are, so that all stays in order."""
-        return self.xp.cuda.get_current_stream().ptr
+
+def stream(array):
+    """Return the stream in which CuPy's launches are, so that all stays in order."""
+    return get_xp(array).cuda.get_current_stream().ptr

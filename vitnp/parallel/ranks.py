@@ -14,7 +14,7 @@ import numpy as np
 
 from vitnp import kernels
 from vitnp import params as parameters
-from vitnp.backend import get_xp
+from vitnp.backend import get_xp, load_nccl
 from vitnp.common import mpi
 from vitnp.layers import textbook
 from vitnp.parallel import lanes
@@ -111,11 +111,12 @@ class Ranks:
 
     def way(self, xp):
         """Return how arrays of a library reach other ranks: MPI, or NCCL between GPUs."""
-        return OverMPI(self.comm) if xp is np or not xp.cuda.nccl.available else self._nccl
+        return OverMPI(self.comm) if xp is np else self._way_of_gpus
 
     @functools.cached_property
-    def _nccl(self):
-        return OverNCCL(self.comm)
+    def _way_of_gpus(self):
+        nccl = load_nccl()
+        return OverNCCL(self.comm, nccl) if nccl else OverMPI(self.comm)
 
 
 class Sums:
