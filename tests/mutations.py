@@ -25,6 +25,7 @@ ELSEWHERE = {"batches": ["data/test_ahead.py"], "dataset": ["data/test_split.py"
              "embedding": ["layers/test_embedding.py",
                            "layers/convolutional/test_convolutional_gradients.py"],
              "files": ["runs/test_files_and_runs.py"], "geometry": ["data/test_resized.py"],
+             "labels": ["training/test_loop.py"],
              "lanes": ["parallel/test_lanes.py", "training/test_steps.py"],
              "optim": ["test_optim.py", "training/test_steps.py"],
              "saving": ["training/test_resume.py"],

@@ -2,6 +2,7 @@
 
     python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
     python -m vitnp.train --resume RUN
+    mpiexec -n 4 python -m vitnp.train …
 
 Without options: a small ViT on 8 x 8 digits, in under a minute on two cores. A run goes to the
 first free folder of runs/, whose name is the last line printed. Ctrl-C and SIGTERM finish the
@@ -14,7 +15,6 @@ from vitnp.common import command
 from vitnp.errors import Error
 from vitnp.runs import presets, recipe
 
-MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
 
@@ -27,7 +27,7 @@ def main(arguments):
     recipe.add_options(parser)
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
-                        f"{recipe.names_of_options(MAY_CHANGE)} may be given with it")
+                        f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
     preset = presets.find(options.pop("preset"))
     folder = options.pop("resume")
@@ -40,26 +40,21 @@ def start(preset, options):
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
                     "are those of the weights")
-    from vitnp.parallel import lanes
+    from vitnp.parallel import lanes, ranks
     from vitnp.training import loop
 
     wanted = recipe.from_options(options, preset)
     lanes.prepare_process()
-    folder, _, score = loop.train(wanted, options["out"])
+    folder, _, score = loop.train(wanted, options["out"], world=ranks.world())
     report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
 
 
 def resume(folder, preset, options):
     """Go on with a run, or say that it is finished."""
-    given = {name: value for name, value in options.items() if value is not None}
-    others = preset or set(given) - set(MAY_CHANGE)
-    if others:
-        raise Error("a run goes on with its own recipe: with --resume only "
-                    f"{recipe.names_of_options(MAY_CHANGE)} can be given, not "
-                    f"{recipe.names_of_options(sorted(others))}")
+    given = recipe.changes(options, preset)
     from vitnp.common.progress import say
-    from vitnp.parallel import lanes
+    from vitnp.parallel import lanes, ranks
     from vitnp.training import loop, saving
 
     record = saving.result_of(folder)
@@ -68,7 +63,7 @@ def resume(folder, preset, options):
         report(folder, record["test_loss"], record["test_accuracy"], record["test_images"])
         return 0
     lanes.prepare_process()
-    folder, _, score = loop.resume(folder, given)
+    folder, _, score = loop.resume(folder, given, world=ranks.world())
     report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
 

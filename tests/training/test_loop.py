@@ -15,7 +15,7 @@ from vitnp.checkpoint import native
 from vitnp.parallel import lanes
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import loop, steps
+from vitnp.training import labels, loop, steps
 
 QUICK = Recipe(model="micro/4", epochs=2, batch_size=50, warmup_epochs=1, dropout=0.1,
                stochastic_depth=0.1, pooling="token")
@@ -104,7 +104,7 @@ def test_what_is_validated_is_the_held_out_part_with_the_weights_that_are_kept(
 
 def test_the_best_of_the_epochs_is_tested_and_not_the_last(tmp_path, monkeypatch, few_images):
     accuracies = iter([0.9, 0.1])
-    monkeypatch.setattr(loop.evaluation, "score", lambda *given: SimpleNamespace(
+    monkeypatch.setattr(labels.evaluation, "score", lambda *given: SimpleNamespace(
         loss=1.0, accuracy=next(accuracies)))
     folder, _, score = loop.train(QUICK, tmp_path / "run")
     tested = [evaluation.score_of(evaluation.logits_of(vitnp.load(folder, which),
@@ -207,7 +207,7 @@ def spoil(monkeypatch, number, spoilt):
             losses = spoilt(state, losses)
         return losses, hits
 
-    monkeypatch.setattr(steps, "compute_gradients", worse)
+    monkeypatch.setattr(labels, "compute_gradients", worse)
 
 
 def ruin_the_head(state, losses):

@@ -18,7 +18,7 @@ from vitnp import data
 from vitnp.checkpoint import native
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import loop
+from vitnp.training import labels, loop
 from vitnp.training.signals import Stopped
 
 RECIPE = Recipe(model="micro/4", epochs=4, batch_size=30, warmup_epochs=1, dropout=0.1,
@@ -196,13 +196,13 @@ def test_threads_of_training_in_a_thread_leave_signals_alone(tmp_path):
 
 def test_a_run_ends_when_its_patience_does(tmp_path, monkeypatch):
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6])
-    score = loop.evaluation.score
+    score = labels.evaluation.score
 
     def scripted(*arguments):
         found = score(*arguments)
         return replace(found, accuracy=next(scores)) if len(arguments) == 4 else found
 
-    monkeypatch.setattr(loop.evaluation, "score", scripted)
+    monkeypatch.setattr(labels.evaluation, "score", scripted)
     folder, _, _ = loop.train(replace(RECIPE, epochs=20, patience=2), tmp_path / "run")
     *epochs, test = run_folder.read_metrics(folder)
     assert len(epochs) == 6 and test["best_epoch"] == 4        # of two equal ones the later

@@ -16,7 +16,7 @@ from vitnp.backend import to_host
 from vitnp.gradcheck import cases
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import loop, steps
+from vitnp.training import labels, loop, steps
 
 QUICK = Recipe(model="micro/4", epochs=1, batch_size=20, device="gpu", dropout=0.1,
                stochastic_depth=0.1, ops="textbook")
@@ -141,7 +141,7 @@ def test_a_run_that_stops_on_the_gpu_names_the_step_and_saves_the_state_before(
             state.gradients[:] = strict_cupy.full_like(state.gradients, strict_cupy.inf)
         return losses, hits
 
-    monkeypatch.setattr(steps, "compute_gradients", worse)
+    monkeypatch.setattr(labels, "compute_gradients", worse)
     few = data.load("digits")
     few = replace(few, train_images=few.train_images[:200], train_labels=few.train_labels[:200])
     monkeypatch.setattr(data, "load", lambda *arguments: few)

@@ -37,8 +37,10 @@ def run(main):
     except Error as error:
         mpi.end(2, f"error: {error}")
     except KeyboardInterrupt as stop:
-        print(str(stop) or "stopped", file=sys.stderr)
-        code = getattr(stop, "code", 130)
+        if not hasattr(stop, "code"):               # of a run that has saved itself
+            mpi.end(130, str(stop) or "stopped")
+        print(stop, file=sys.stderr)
+        code = stop.code
     except Exception as error:
         if message(error):
             mpi.end(2, f"error: {message(error)}")

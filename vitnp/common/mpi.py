@@ -9,6 +9,7 @@ from vitnp.errors import Error
 
 # What launchers tell each process: that there are others, and its number on this machine
 TOLD = ("OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MPI_LOCALNRANKS")
+LOCAL_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
 LOCAL = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 
 
@@ -37,6 +38,12 @@ def local_rank():
     """Return the number of this process among those on its machine, or None where it is alone."""
     found = [os.environ[name] for name in LOCAL if name in os.environ]
     return int(found[0]) if communicator() is not None and found else None
+
+
+def local_size():
+    """Return how many of the processes are on this machine, as far as the launcher tells."""
+    found = [os.environ[name] for name in LOCAL_SIZE if name in os.environ]
+    return int(found[0]) if communicator() is not None and found else 1
 
 
 def own_gpu():

@@ -17,19 +17,24 @@ def epoch_order(training, seed, epoch):
     return training[generator(seed, "order", epoch).permutation(len(training))]
 
 
-def batch_of(dataset, order, recipe, epoch, i, xp=np):
-    """Return the augmented images and targets of step i of an epoch, on the device of xp."""
+def batch_of(dataset, order, recipe, epoch, i, xp=np, read=None):
+    """Return the augmented images and targets of step i of an epoch, on the device of xp.
+
+    read: a function of images and indices that reads them with other processes, see Ranks.
+    """
     batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-    images = to_device(dataset.train_images[batch], xp)
+    images = read(dataset.train_images, batch) if read else dataset.train_images[batch]
+    images = to_device(images, xp)
     labels = to_device(dataset.train_labels[batch], xp)
     rng = generator(recipe.seed, "augment", epoch, i)
     return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
-def ahead(prepare, numbers):
+def ahead(prepare, numbers, whole=False):
     """Yield prepare(number) for each number, in order, prepared by a thread in the background.
 
     At most AHEAD of them wait. What prepare raises is raised here, in its place of the order.
+    whole=True: where the caller stops, what has been begun is done, as other processes do it too.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         waiting = deque()
@@ -41,4 +46,4 @@ def ahead(prepare, numbers):
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)      # where the caller stops before the end
+            pool.shutdown(cancel_futures=not whole)     # where the caller stops before the end

@@ -18,7 +18,7 @@ from vitnp.errors import Error
 from vitnp.layers import textbook
 
 __all__ = ["Corruption", "MaskedConfig", "backward", "colours", "corrupt", "forward", "init",
-           "is_decayed", "shapes"]
+           "is_changed", "is_decayed", "shapes"]
 
 BITS = 3                                # of a channel's mean colour
 HIDDEN, REPLACED = 0.8, 0.1             # shares of the corrupted patches; the others are kept
@@ -78,6 +78,13 @@ def corrupt(count, patches, rng, xp=np):
     hidden = np.zeros((count, patches), bool)
     hidden[rows, chosen] = kind < HIDDEN
     return Corruption(*(to_device(array, xp) for array in (chosen, source, hidden)))
+
+
+def is_changed(corruption):
+    """Tell which of the corrupted patches (B, M) were hidden or replaced, and not left as is."""
+    chosen, source, hidden = corruption
+    rows = get_xp(chosen).arange(len(chosen))[:, None]
+    return hidden[rows, chosen] | (source[rows, chosen] != chosen)              # (B, M)
 
 
 def colours(images, patch_size):

@@ -19,6 +19,7 @@ import numpy as np
 from vitnp import kernels, networks, optim
 from vitnp import params as parameters
 from vitnp.backend import get_xp, to_host
+from vitnp.common import mpi
 from vitnp.layers import textbook
 
 # glibc's options of mallopt, from malloc.h
@@ -54,10 +55,10 @@ def keep_memory():
 
 
 def cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use, of a machine's ranks each its share."""
+    count = os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    return min(own, max(1, count // mpi.local_size()))
 
 
 def micro_batch_size(config, batch_size):

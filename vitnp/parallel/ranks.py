@@ -28,6 +28,11 @@ def world():
     return None if comm is None else Ranks(comm, comm.Dup())
 
 
+def first(world, function, *arguments):
+    """Return function(*arguments), which one process calls for all of a world, or of None."""
+    return world.first(functools.partial(function, *arguments)) if world else function(*arguments)
+
+
 @dataclasses.dataclass(frozen=True)
 class Ranks:
     """The processes of an mpiexec. comm: that of the steps; reader: that of the thread which reads.

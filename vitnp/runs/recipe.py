@@ -15,6 +15,7 @@ from vitnp.networks.resnet import ResNetConfig
 LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1_000_000,
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
+MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
            "position_start": ("normal", "sincos"), "scale": ("half", "data"),
            "precision": ("float32", "bfloat16")}
@@ -111,8 +112,6 @@ class Recipe:
                     "a number above 0, at most 1")
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
         self._check("tf32", isinstance(self.tf32, bool), "true or false")
-        self._check("tf32", not self.tf32 or self.ops != "textbook", "left out with --ops "
-                    "textbook, whose LayerNorm computes means as products: they would lose digits")
         self._check("tf32", not self.tf32 or self.precision == "float32",
                     "left out with --precision bfloat16, whose factors are shorter still")
         for name, choices in CHOICES.items():
@@ -210,6 +209,19 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def changes(options, preset=None):
+    """Return the options that were given with --resume, a dict.
+
+    Raises Error for those that have an influence on the result, as a preset has.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if preset or set(given) - set(MAY_CHANGE):
+        raise Error("a run goes on with its own recipe: with --resume only "
+                    f"{names_of_options(MAY_CHANGE)} can be given, not "
+                    f"{names_of_options(sorted(set(given) - set(MAY_CHANGE))) or '--preset'}")
+    return given
 
 
 def names_of_options(names):

@@ -51,20 +51,20 @@ def main(arguments):
                 for setting in study.settings(options.small)]
     if hasattr(study, "prepare"):
         source = with_data(study.source(options.small), options.data_dir, folder, how)
-        first(world, lambda: study.prepare(folder, source))
-    first(world, lambda: gather(folder))
-    done = first(world, lambda: read(folder))
+        ranks.first(world, study.prepare, folder, source)
+    ranks.first(world, gather, folder)
+    done = ranks.first(world, read, folder)
     missing = [setting for setting in settings
                if not any(setting.facts.items() <= record.items() for record in done)]
     take(study, dealt(missing, world), folder, world)
-    first(world, lambda: study.draw(read(folder), folder / "figure.png"))
+    ranks.first(world, draw, study, folder)
     print(folder / "figure.png")
     return 0
 
 
-def first(world, function):
-    """Return what a function returns, which one process calls for all."""
-    return world.first(function) if world else function()
+def draw(study, folder):
+    """Draw the figure of what is there."""
+    study.draw(read(folder), folder / "figure.png")
 
 
 def dealt(settings, world):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
-from vitnp.training import loop, pretraining, saving
+from vitnp.training import loop, masked_patches, saving
 
 # What all studies have in common: no augmentation, the same scale of the pixels
 PLAIN = {"batch_size": 64, "learning_rate": 1.2e-3, "weight_decay": 0.0, "label_smoothing": 0.0,
@@ -49,9 +49,9 @@ def train(setting, folder):
     if setting.labels:
         finish(recipe, place)
     elif (place / run_folder.CONFIG).exists():
-        pretraining.resume(place)
+        loop.resume(place, objective=masked_patches)
     else:
-        pretraining.pretrain(recipe, place)
+        loop.train(recipe, place, objective=masked_patches)
     return place
 
 

@@ -1,12 +1,12 @@
 """How a run is written down so that it can go on, and read back."""
 
+import contextlib
 from dataclasses import dataclass, field, replace
 
 from vitnp.checkpoint import locate, native
 from vitnp.common import progress
 from vitnp.errors import Error
 from vitnp.runs import run_folder
-from vitnp.training import steps
 
 
 @dataclass
@@ -33,34 +33,50 @@ class Standing:
 
 def save(run, state, standing):
     """Write the run's checkpoint: weights, moments, average, step and standing."""
+    run.first(write_checkpoint, run, state, standing)
+
+
+def write_checkpoint(run, state, standing):
+    """Write the run's checkpoint in this process."""
     sums = {name: float(number) for name, number in vars(standing.sums).items()}
-    facts = run.trained.facts() | {"step": state.step, "standing": vars(standing) | {"sums": sums},
-                                   "metrics_length": run_folder.metrics_length(run.folder)}
-    tensors = steps.checkpoint_tensors(state, run.trained.config)
-    guard(run, run_folder.save_checkpoint, run.folder, tensors, facts)
+    facts = run.objective.published(run.trained).facts() | {
+        "step": state.step, "standing": vars(standing) | {"sums": sums},
+        "metrics_length": run_folder.metrics_length(run.folder)}
+    tensors = run.objective.checkpoint(run, state)
+    with guarded(run):
+        run_folder.save_checkpoint(run.folder, tensors, facts)
 
 
 def save_best(run, state, standing):
     """Write the weights that did best on the validation part, without moments."""
-    tensors = steps.checkpoint_tensors(state, run.trained.config)
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("moment")}
-    facts = run.trained.facts() | {"step": state.step, "epoch": standing.best_epoch,
-                                   "validation_accuracy": standing.best_accuracy}
-    guard(run, native.save, run.folder / locate.BEST, kept, facts)
+    run.first(write_best, run, state, standing)
 
 
-def guard(run, write, *arguments):
-    """Call write(*arguments); where it raises Error, say how the run can go on."""
+def write_best(run, state, standing):
+    """Write the best weights in this process."""
+    facts = run.objective.published(run.trained).facts() | {
+        "step": state.step, "epoch": standing.best_epoch,
+        "validation_accuracy": standing.best_accuracy}
+    kept = run.objective.kept(run, state)
+    with guarded(run):
+        native.save(run.folder / locate.BEST, kept, facts)
+
+
+@contextlib.contextmanager
+def guarded(run):
+    """Let an Error of what is written here say how the run can go on."""
     try:
-        write(*arguments)
+        yield
     except Error as error:
-        raise Error(f"{error}; the last checkpoint is whole: mend that, then python -m vitnp.train "
-                    f"--resume {run.folder}") from None
+        raise Error(f"{error}; the last checkpoint is whole: mend that, then python -m "
+                    f"{run.objective.COMMAND} --resume {run.folder}") from None
 
 
 def read_standing(facts, path):
     """Return Standing, step and length of the metrics from a checkpoint's facts, or raise Error."""
     try:
+        if "standing" not in facts:         # of a version in which pre-training kept less
+            return Standing(), facts["step"], facts["metrics_length"]
         found = dict(facts["standing"])
         sums = Sums(**found["sums"])
         standing = Standing(**found | {"sums": replace(sums, seen=int(sums.seen))})
@@ -73,12 +89,19 @@ def check_best(run, state, standing):
     """Let the present weights take the place of a best checkpoint that is damaged, and say so."""
     if standing.best_epoch == 0:
         return
-    try:
-        native.load(run.folder / locate.BEST)
-    except Error as error:
-        progress.say(f"{error}; the present weights take its place, until better ones come")
+    damage = run.first(damage_of, run.folder / locate.BEST)
+    if damage:
+        progress.say(f"{damage}; the present weights take its place, until better ones come")
         standing.best_accuracy, standing.best_epoch = -1.0, state.step // run.steps
         save_best(run, state, standing)
+
+
+def damage_of(path):
+    """Return what is wrong with a checkpoint of vitnp's, or None."""
+    try:
+        native.load(path)
+    except Error as error:
+        return str(error)
 
 
 def result_of(folder):

@@ -79,15 +79,36 @@ def restore(state, tensors, config, path, prefix=""):
             array[...] = to_device(found[place], xp)
 
 
-def train_step(state, trained, images, targets, recipe, steps_per_epoch):
+def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_in_turn):
+    """Write a batch's gradients to the state, and return losses (B,) and right answers (B,).
+
+    add_up: see lanes.loss_and_gradients.
+    """
+    config, xp = trained.config, get_xp(state.params)
+    images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
+    targets = to_device(targets, xp)
+    draw = None
+    if config.draws:
+        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
+    gradients = params.views(state.gradients, networks.of(config).shapes(config))
+    losses, logits = lanes.loss_and_gradients(
+        images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
+        draw, recipe.micro_batch, trained.threads, recipe.tune == "head", add_up)
+    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
+    return losses, logits.argmax(axis=1) == labels
+
+
+def train_step(state, trained, images, targets, recipe, steps_per_epoch,
+               compute=None):
     """Take one step on uint8 images (B, height, width, C), in place.
 
-    targets: classes (B,) or probabilities (B, K). Returns losses (B,), right answers (B,), the
-    gradients' norm, and the rate used; the first three on the device and not waited for.
+    targets: classes (B,) or probabilities (B, K), or what `compute` takes in their place: the
+    function that writes the gradients, see compute_gradients. Returns losses (B,), right answers
+    (B,), the gradients' norm, and the rate used; the first three on the device, not waited for.
     Raises NotFinite, on a CPU, before anything is changed; on a GPU see State.
     """
     xp = get_xp(state.params)
-    losses, hits = compute_gradients(state, trained, images, targets, recipe)
+    losses, hits = (compute or compute_gradients)(state, trained, images, targets, recipe)
     norm = optim.global_norm(state.gradients)
     rate = learning_rate(state.step, recipe, steps_per_epoch)
     finite = xp.isfinite(norm + losses.sum())
@@ -105,22 +126,6 @@ def train_step(state, trained, images, targets, recipe, steps_per_epoch):
             buffer[...] = xp.where(finite, buffer, before[name])
         note_failure(state, finite)
     return losses, hits, norm, rate
-
-
-def compute_gradients(state, trained, images, targets, recipe):
-    """Write a batch's gradients to the state, and return losses (B,) and right answers (B,)."""
-    config, xp = trained.config, get_xp(state.params)
-    images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
-    targets = to_device(targets, xp)
-    draw = None
-    if config.draws:
-        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
-    gradients = params.views(state.gradients, networks.of(config).shapes(config))
-    losses, logits = lanes.loss_and_gradients(
-        images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
-        draw, recipe.micro_batch, trained.threads, head_only=recipe.tune == "head")
-    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return losses, logits.argmax(axis=1) == labels
 
 
 def learning_rate(step, recipe, steps_per_epoch):
@@ -208,9 +213,9 @@ def check_failed(state):
         raise NotFinite
 
 
-def failure(state, trained, images, targets, recipe, steps_per_epoch):
+def failure(state, trained, images, targets, recipe, steps_per_epoch, compute=None):
     """Return the Error for the step that was not finite, which is computed once more."""
-    losses, _ = compute_gradients(state, trained, images, targets, recipe)
+    losses, _ = (compute or compute_gradients)(state, trained, images, targets, recipe)
     shapes = networks.of(trained.config).shapes(trained.config)
     tree = params.views(state.gradients, shapes)
     wrong = [path for path, gradient in params.flatten(tree).items()
@@ -224,7 +229,7 @@ def failure(state, trained, images, targets, recipe, steps_per_epoch):
                  "--warmup-epochs (the weights before it are in the run's checkpoint)")
 
 
-def too_large(state, trained, images, targets, recipe):
+def too_large(state, trained, images, targets, recipe, compute=None):
     """Return the Error for a batch that does not fit into memory: it names a part that does.
 
     The gradients of half as many images at a time are computed, of a quarter, and so on.
@@ -233,7 +238,8 @@ def too_large(state, trained, images, targets, recipe):
     while tried > 1:
         tried = -(-tried // 2)
         with contextlib.suppress(MemoryError):
-            compute_gradients(state, trained, images, targets, replace(recipe, micro_batch=tried))
+            (compute or compute_gradients)(state, trained, images, targets,
+                                           replace(recipe, micro_batch=tried))
             return Error(f"{size} images at a time do not fit into memory, but {tried} do: train "
                          f"anew with --micro-batch {tried}, whose gradients are added up to the "
                          "same step")

@@ -1,0 +1,99 @@
+"""The objective of training with labels: to tell the classes of images apart.
+
+An objective is a module with the names of this one, which the loop calls. The other one is
+masked_patches.
+"""
+
+import numpy as np
+
+from vitnp import model, networks, params
+from vitnp.analysis import evaluation
+from vitnp.analysis.drawing import sheets
+from vitnp.common.randomness import generator
+from vitnp.config import ViTConfig
+from vitnp.data.batches import batch_of
+from vitnp.errors import Error
+from vitnp.runs import run_folder
+from vitnp.training import initial_weights, steps
+from vitnp.training.steps import compute_gradients
+
+__all__ = ["COMMAND", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients", "finish",
+           "go_on", "kept", "parts", "published", "start", "validate"]
+
+COMMAND = "vitnp.train"     # what resumes such a run
+SUFFIX = ""                 # of the folder's name
+PREFIX = ""                 # of the state's tensors in a checkpoint
+
+
+def start(recipe, dataset):
+    """Return (config, preprocess, flat): the network and the weights that it starts from."""
+    config, preprocess = recipe.configure(dataset)
+    if recipe.init_from is not None:
+        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
+        return initial_weights.start_from(pretrained, config, preprocess, method)
+    flat = networks.of(config).init(config, generator(recipe.seed, "init"))
+    if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
+        initial_weights.start_with_waves(flat, config)
+    return config, preprocess, flat
+
+
+def go_on(recipe, dataset, tensors, facts, path):
+    """Return (config, preprocess, flat) of a checkpoint, flat with room for the weights.
+
+    Raises Error where it is of the other objective, or the data are others.
+    """
+    if any(name.startswith("masked/") for name in tensors):
+        raise Error(f"{path} was trained without labels; to go on: python -m vitnp.pretrain "
+                    f"--resume {path.parent}")
+    saved = model.from_checkpoint(tensors, facts, path)
+    if saved.class_names != dataset.class_names or (
+            saved.preprocess.shape != dataset.train_images.shape[1:]):
+        raise Error(f"the images or classes of {recipe.data} are not those of {path}; name the "
+                    "folder that the run was trained on with --data-dir")
+    shapes = networks.of(saved.config).shapes(saved.config)
+    return saved.config, saved.preprocess, params.allocate(shapes, np.float32, np)
+
+
+def parts(run):
+    """Say in words what the run trains on, validates and tests."""
+    return (f"{len(run.training):,} images to train on, {len(run.validation):,} to validate, "
+            f"{len(run.dataset.test_labels):,} to test")
+
+
+def batch(run, order, epoch, i, xp, read=None):
+    """Return the augmented images of a step and their targets, on the device of xp."""
+    return batch_of(run.dataset, order, run.recipe, epoch, i, xp, read)
+
+
+def published(trained):
+    """Return the Model that a run's checkpoint is read as."""
+    return trained
+
+
+def checkpoint(run, state):
+    """Return the tensors of a checkpoint, a dict name → NumPy array."""
+    return steps.checkpoint_tensors(state, run.trained.config)
+
+
+def kept(run, state):
+    """Return the tensors that are kept of the best network: no moments."""
+    tensors = checkpoint(run, state)
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith("moment")}
+
+
+def validate(run):
+    """Return mean loss and accuracy on the validation part."""
+    score = evaluation.score(run.averaged, run.dataset.train_images, run.dataset.train_labels,
+                             run.validation, run.world)
+    return score.loss, score.accuracy
+
+
+def finish(run, best, best_epoch):
+    """Use the test part, once, on the best network; write and draw the result; return its Score."""
+    logits = evaluation.logits_of(best, run.dataset.test_images, world=run.world)
+    score = evaluation.score_of(logits, run.dataset.test_labels)
+    record = {"test_loss": score.loss, "test_accuracy": score.accuracy,
+              "test_images": int(score.confusion.sum()), "best_epoch": best_epoch}
+    run.first(run_folder.append_metrics, run.folder, record)
+    run.first(sheets.draw_run, run.folder, run.recipe, run.dataset, logits)
+    return score
