@@ -130,7 +130,7 @@ def test_what_a_cpu_cannot_do_is_refused_before_the_folder_is_made(tmp_path, opt
 
 
 @pytest.mark.parametrize("options", (
-    {"ops": "quick"}, {"tf32": 1}), ids=str)
+    {"ops": "quick"}, {"tf32": 1}, {"tf32": True, "precision": "bfloat16"}), ids=str)
 def test_impossible_options_are_refused(options):
     with pytest.raises(vitnp.Error, match="^--(ops|tf32) is "):
         Recipe(**options)

@@ -84,7 +84,7 @@ def kept(run, state):
 def validate(run):
     """Return mean loss and accuracy on the validation part."""
     score = evaluation.score(run.averaged, run.dataset.train_images, run.dataset.train_labels,
-                             run.validation, run.world)
+                             run.validation, world=run.world)
     return score.loss, score.accuracy
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from vitnp.data import Dataset
 from vitnp.model import Model
-from vitnp.parallel import lanes
 from vitnp.parallel.ranks import Ranks, first
 from vitnp.runs.recipe import Recipe
 
@@ -37,8 +36,8 @@ class Run:
     @property
     def compute_gradients(self):
         """The objective's function that writes gradients, with all ranks where there are some."""
-        add_up = self.world.add_in_turn if self.world else lanes.add_in_turn
-        return partial(self.objective.compute_gradients, add_up=add_up)
+        compute = self.objective.compute_gradients
+        return partial(compute, add_up=self.world.add_in_turn) if self.world else compute
 
     def first(self, write, *arguments):
         """Return write(*arguments), which the first process calls while the others wait."""

@@ -1,0 +1,110 @@
+"""Whole runs on ranks of MPI: equal to the bit, also killed and gone on with in other numbers."""
+
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from parallel.under_mpi import needed, run, start
+from PIL import Image
+from safetensors.numpy import load_file
+
+pytestmark = [pytest.mark.slow, needed]
+DIGITS = ["--model", "micro/4", "--epochs", "3", "--batch-size", "32", "--micro-batch", "5", "--train-images", "200", "--dropout", "0.1", "--ema", "0.9", "--mixup", "0.5", "--threads", "1"]
+PICTURES = ["--data", "folder", "--image-size", "16", "--model", "micro/8", "--epochs", "2", "--batch-size", "8", "--micro-batch", "3", "--cutmix", "1", "--randaugment", "1", "--threads", "1", "--workers", "1"]
+PRETRAIN = ["--model", "micro/4", "--epochs", "2", "--batch-size", "64", "--micro-batch", "9", "--train-images", "300"]
+
+
+def tensors(folder):
+    """Return the tensors of a run's last checkpoint, and what its epochs came to."""
+    return load_file(folder / "checkpoint.safetensors")
+
+
+def check_equal(folder, other):
+    """Check that two runs ended with the same numbers, to the bit."""
+    found, expected = tensors(folder), tensors(other)
+    assert found.keys() == expected.keys() and len(found) > 100
+    assert [name for name in found if (found[name] != expected[name]).any()] == []
+    assert (folder / "curves.png").read_bytes() == (other / "curves.png").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Return a folder of pictures of two classes."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for label in ("bright", "dark"):
+        (folder / label).mkdir()
+        for i in range(30):
+            noise = rng.integers(0, 120, (20, 20, 3)) + 120 * (label == "bright")
+            Image.fromarray(noise.astype(np.uint8)).save(folder / label / f"{i}.png")
+    return folder
+
+
+@pytest.mark.parametrize("name", ("digits", "pictures", "pretrain"))
+def test_the_weights_do_not_depend_on_the_number_of_ranks(name, pictures, tmp_path):
+    command, options = {"digits": ("vitnp.train", DIGITS), "pretrain": ("vitnp.pretrain", PRETRAIN),
+                        "pictures": ("vitnp.train", [*PICTURES, "--data-dir", pictures])}[name]
+    for ranks in (1, 2, 3):
+        code, out, err = run(ranks, "-m", command, *options, "--out", tmp_path / str(ranks))
+        assert code == 0 and out.splitlines()[-1] == str(tmp_path / str(ranks)), err
+        assert err.count("epoch 1/") == 1
+        check_equal(tmp_path / str(ranks), tmp_path / "1")
+    shown = [run(ranks, "-m", "vitnp.evaluate", tmp_path / "1", *(
+        ["--few-shot", "2"] if name == "pretrain" else []))[1] for ranks in (1, 3)]
+    drop = [[line for line in text.splitlines() if "images/s" not in line] for text in shown]
+    assert drop[0] == drop[1]
+
+
+def children(process):
+    """Return the numbers of the processes that an mpiexec started."""
+    path = f"/proc/{process.pid}/task/{process.pid}/children"
+    return [int(number) for number in open(path).read().split()]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_path_factory, whole):
+    """One rank is killed, or all, or asked to stop, at a moment drawn by the seed."""
+    rng, folder = random.Random(seed), tmp_path_factory.mktemp("killed") / "run"
+    long = [*DIGITS[:3], "30", *DIGITS[4:]]
+    arguments, ends = ["-m", "vitnp.train", *long, "--out", folder], 0
+    for _ in range(8):
+        ranks = rng.choice((2, 3))
+        process = start(ranks, *arguments)
+        deadline = time.monotonic() + 2 + 6 * rng.random()
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        if process.poll() is None and ends < 3 and (folder / "checkpoint.safetensors").exists():
+            ends += 1
+            kind = rng.choice(("one", "all", "stop"))
+            if kind == "one":
+                ask(rng.choice(children(process)), signal.SIGKILL)
+            elif kind == "all":
+                for number in children(process):
+                    ask(number, signal.SIGKILL)
+            else:
+                ask(rng.choice(children(process)), signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err, err
+        if process.returncode == 0:
+            break
+        arguments = ["-m", "vitnp.train", "--resume", folder]
+    assert ends and process.returncode == 0, err
+    check_equal(folder, whole)
+
+
+def ask(number, what):
+    """Send a signal to a process that may be gone."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, what)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return the folder of the run that nobody killed, of one process."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert run(1, "-m", "vitnp.train", *DIGITS[:3], "30", *DIGITS[4:], "--out", folder)[0] == 0
+    return folder
