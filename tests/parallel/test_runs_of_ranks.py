@@ -11,9 +11,17 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 pytestmark = [pytest.mark.slow, needed]
-DIGITS = ["--model", "micro/4", "--epochs", "3", "--batch-size", "32", "--micro-batch", "5", "--train-images", "200", "--dropout", "0.1", "--ema", "0.9", "--mixup", "0.5", "--threads", "1"]
-PICTURES = ["--data", "folder", "--image-size", "16", "--model", "micro/8", "--epochs", "2", "--batch-size", "8", "--micro-batch", "3", "--cutmix", "1", "--randaugment", "1", "--threads", "1", "--workers", "1"]
-PRETRAIN = ["--model", "micro/4", "--epochs", "2", "--batch-size", "64", "--micro-batch", "9", "--train-images", "300"]
+DIGITS = {"model": "micro/4", "epochs": 3, "batch-size": 32, "micro-batch": 5, "train-images": 200,
+          "dropout": 0.1, "ema": 0.9, "mixup": 0.5, "threads": 1}
+PICTURES = {"data": "folder", "image-size": 16, "model": "micro/8", "epochs": 2, "batch-size": 8,
+            "micro-batch": 3, "cutmix": 1, "randaugment": 1, "threads": 1, "workers": 1}
+PRETRAIN = {"model": "micro/4", "epochs": 2, "batch-size": 64, "micro-batch": 9,
+            "train-images": 300}
+
+
+def options(given, **changes):
+    """Return a dict of options as the arguments of a command."""
+    return [text for name, value in (given | changes).items() for text in (f"--{name}", value)]
 
 
 def tensors(folder):
@@ -24,7 +32,7 @@ def tensors(folder):
 def check_equal(folder, other):
     """Check that two runs ended with the same numbers, to the bit."""
     found, expected = tensors(folder), tensors(other)
-    assert found.keys() == expected.keys() and len(found) > 100
+    assert found.keys() == expected.keys() and len(found) > 90
     assert [name for name in found if (found[name] != expected[name]).any()] == []
     assert (folder / "curves.png").read_bytes() == (other / "curves.png").read_bytes()
 
@@ -33,20 +41,20 @@ def check_equal(folder, other):
 def pictures(tmp_path_factory):
     """Return a folder of pictures of two classes."""
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for label in ("bright", "dark"):
-        (folder / label).mkdir()
+    for part, label in (("train", "bright"), ("train", "dark"), ("test", "bright")):
+        (folder / part / label).mkdir(parents=True)
         for i in range(30):
             noise = rng.integers(0, 120, (20, 20, 3)) + 120 * (label == "bright")
-            Image.fromarray(noise.astype(np.uint8)).save(folder / label / f"{i}.png")
+            Image.fromarray(noise.astype(np.uint8)).save(folder / part / label / f"{i}.png")
     return folder
 
 
 @pytest.mark.parametrize("name", ("digits", "pictures", "pretrain"))
 def test_the_weights_do_not_depend_on_the_number_of_ranks(name, pictures, tmp_path):
-    command, options = {"digits": ("vitnp.train", DIGITS), "pretrain": ("vitnp.pretrain", PRETRAIN),
-                        "pictures": ("vitnp.train", [*PICTURES, "--data-dir", pictures])}[name]
+    command, given = {"digits": ("vitnp.train", DIGITS), "pretrain": ("vitnp.pretrain", PRETRAIN),
+                      "pictures": ("vitnp.train", PICTURES | {"data-dir": pictures})}[name]
     for ranks in (1, 2, 3):
-        code, out, err = run(ranks, "-m", command, *options, "--out", tmp_path / str(ranks))
+        code, out, err = run(ranks, "-m", command, *options(given), "--out", tmp_path / str(ranks))
         assert code == 0 and out.splitlines()[-1] == str(tmp_path / str(ranks)), err
         assert err.count("epoch 1/") == 1
         check_equal(tmp_path / str(ranks), tmp_path / "1")
@@ -66,8 +74,7 @@ def children(process):
 def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_path_factory, whole):
     """One rank is killed, or all, or asked to stop, at a moment drawn by the seed."""
     rng, folder = random.Random(seed), tmp_path_factory.mktemp("killed") / "run"
-    long = [*DIGITS[:3], "30", *DIGITS[4:]]
-    arguments, ends = ["-m", "vitnp.train", *long, "--out", folder], 0
+    arguments, ends = ["-m", "vitnp.train", *options(DIGITS, epochs=30), "--out", folder], 0
     for _ in range(8):
         ranks = rng.choice((2, 3))
         process = start(ranks, *arguments)
@@ -84,7 +91,7 @@ def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_pat
                     ask(number, signal.SIGKILL)
             else:
                 ask(rng.choice(children(process)), signal.SIGTERM)
-        out, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=120)
         assert "Traceback" not in err, err
         if process.returncode == 0:
             break
@@ -106,5 +113,5 @@ def ask(number, what):
 def whole(tmp_path_factory):
     """Return the folder of the run that nobody killed, of one process."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(1, "-m", "vitnp.train", *DIGITS[:3], "30", *DIGITS[4:], "--out", folder)[0] == 0
+    assert run(1, "-m", "vitnp.train", *options(DIGITS, epochs=30), "--out", folder)[0] == 0
     return folder
