@@ -1,8 +1,11 @@
 """Whole runs on ranks of MPI: equal to the bit, also killed and gone on with in other numbers."""
 
+import contextlib
+import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,15 +69,15 @@ def test_the_weights_do_not_depend_on_the_number_of_ranks(name, pictures, tmp_pa
 
 def children(process):
     """Return the numbers of the processes that an mpiexec started."""
-    path = f"/proc/{process.pid}/task/{process.pid}/children"
-    return [int(number) for number in open(path).read().split()]
+    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(number) for number in path.read_text().split()]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_path_factory, whole):
     """One rank is killed, or all, or asked to stop, at a moment drawn by the seed."""
     rng, folder = random.Random(seed), tmp_path_factory.mktemp("killed") / "run"
-    arguments, ends = ["-m", "vitnp.train", *options(DIGITS, epochs=30), "--out", folder], 0
+    arguments, ends = ["-m", "vitnp.train", *options(DIGITS, epochs=15), "--out", folder], 0
     for _ in range(8):
         ranks = rng.choice((2, 3))
         process = start(ranks, *arguments)
@@ -102,9 +105,6 @@ def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_pat
 
 def ask(number, what):
     """Send a signal to a process that may be gone."""
-    import contextlib
-    import os
-
     with contextlib.suppress(ProcessLookupError):
         os.kill(number, what)
 
@@ -113,5 +113,5 @@ def ask(number, what):
 def whole(tmp_path_factory):
     """Return the folder of the run that nobody killed, of one process."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    assert run(1, "-m", "vitnp.train", *options(DIGITS, epochs=30), "--out", folder)[0] == 0
+    assert run(1, "-m", "vitnp.train", *options(DIGITS, epochs=15), "--out", folder)[0] == 0
     return folder
