@@ -44,6 +44,8 @@ def add_gradients(tree, gradients, first=False):
     """Do what params.add does, up to PARTS arrays in one launch."""
     tensors = params.flatten(tree)
     found = list(params.flatten(gradients).items())
+    if layers.is_host(found[0][1]):         # of a model that was moved to the CPU
+        return params.add(tree, gradients, first)
     for start in range(0, len(found), PARTS):
         places, kept, most = np.zeros((), PLACES), [], 0
         for i, (path, gradient) in enumerate(found[start:start + PARTS]):
