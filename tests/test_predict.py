@@ -1,5 +1,7 @@
 """python -m vitnp.predict: the right classes, names and order, and nothing half done."""
 
+import csv
+import importlib.util
 import json
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from data.picture_files import picture_bytes, turned_bytes
+from data.picture_files import announcing_png, picture_bytes, turned_bytes
 from PIL import Image
 
 import vitnp
@@ -15,8 +17,8 @@ from vitnp import params, predict, vit
 from vitnp.analysis import interpret
 from vitnp.analysis.drawing import canvas, prediction_figure
 from vitnp.checkpoint import class_names
+from vitnp.data.picture import SUFFIXES
 from vitnp.data.preprocess import Preprocess
-from vitnp.parallel import lanes
 
 NAMES = ("zebra", "apple", "$x$ a name that is long enough to be cut short in a small figure", "猫",
          "Übergröße", "b", "c")
@@ -42,7 +44,7 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     make_model(1).save("run/checkpoint.safetensors")
     make_model(2).save("run/best.safetensors")
-    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "L", (40, 30)))
+    (tmp_path / "a.png").write_bytes(picture_bytes("PNG", "RGB", (40, 30)))
     (tmp_path / "b.jpg").write_bytes(picture_bytes("JPEG", "RGB", (9, 70)))
     (tmp_path / "turned.jpg").write_bytes(turned_bytes(6))
     (tmp_path / "text.png").write_text("no picture")
@@ -121,16 +123,85 @@ def test_names_are_the_models_then_imagenets_then_numbers():
 
 def test_pictures_are_read_a_few_at_a_time(work, capsys, monkeypatch):
     """Thousands of photographs, read at once, would not fit into memory."""
-    counts, batch = [], Preprocess.batch
-    monkeypatch.setattr(lanes, "CACHED", 10_000)
-    monkeypatch.setattr(Preprocess, "batch",
-                        lambda self, paths: counts.append(len(paths)) or batch(self, paths))
+    counts, logits = [], vitnp.Model.logits
+    monkeypatch.setattr(predict, "CHUNK", 6 * 8 * 12 * 3)
+    monkeypatch.setattr(vitnp.Model, "logits",
+                        lambda self, images: counts.append(len(images)) or logits(self, images))
     found = answers(capsys, "model.safetensors " + "a.png b.jpg " * 20)
     assert len(found) == sum(counts) == 40 and max(counts) <= 6
     for i, entry in enumerate(found):
         for said, first in zip(entry["predictions"], found[i % 2]["predictions"], strict=True):
             assert said["name"] == first["name"]
             assert said["probability"] == pytest.approx(first["probability"], rel=1e-5)
+
+
+def test_a_folder_gives_its_pictures_in_order_and_says_what_it_leaves_out(work, capsys):
+    for name in ("z.png", "inner/10.JPG", "inner/2.jpg", ".hidden.png", ".git/a.png"):
+        path = work / "many" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes((work / "b.jpg").read_bytes())
+    (work / "many" / "notes.txt").write_text("")
+    assert call("model.safetensors many a.png --json") == 0
+    out, messages = capsys.readouterr()
+    assert [entry["file"] for entry in json.loads(out)] == [
+        "many/z.png", "many/inner/10.JPG", "many/inner/2.jpg", "a.png"]
+    assert messages == "1 files in many do not end as pictures do, and are left out\n"
+
+
+@pytest.mark.parametrize("form", ["", "--json", "--csv"])
+def test_a_bad_picture_is_a_line_and_the_others_go_on(work, capsys, monkeypatch, form):
+    monkeypatch.setattr(predict, "CHUNK", 2 * 8 * 12 * 3)
+    code = call(f"model.safetensors text.png a.png nowhere.png run b.jpg {form} --top 1")
+    out, messages = capsys.readouterr()
+    assert code == 1 and messages.splitlines() == [
+        f"run is a folder without pictures (files whose names end in {', '.join(SUFFIXES)})",
+        "text.png cannot be read as a picture: cannot identify image file 'text.png'",
+        "nowhere.png cannot be read as a picture: No such file or directory"]
+    assert call(f"model.safetensors a.png b.jpg {form} --top 1") == 0
+    alone = capsys.readouterr().out
+    assert out == alone or form == ""           # the table is as wide as the longest name
+    assert out.split() == alone.split()
+
+
+def test_where_no_picture_can_be_read_the_list_is_empty(work, capsys):
+    assert call("model.safetensors text.png nowhere.png --json") == 1
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_csv_has_a_line_a_class(work, capsys):
+    (work / 'a, "b".png').write_bytes((work / "a.png").read_bytes())
+    assert predict.main(["model.safetensors", 'a, "b".png', "b.jpg", "--csv", "--top", "2"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    expected = vitnp.load("model.safetensors").probabilities(["a.png", "b.jpg"])
+    assert [row["file"] for row in rows] == ['a, "b".png'] * 2 + ["b.jpg"] * 2
+    assert [row["rank"] for row in rows] == ["1", "2"] * 2
+    for i, row in enumerate(rows):
+        assert row["name"] == NAMES[int(row["class"])]
+        assert float(row["probability"]) == pytest.approx(expected[i // 2, int(row["class"])])
+
+
+def test_avif_is_read_and_heic_named_with_the_cure(work, capsys):
+    features = pytest.importorskip("PIL.features")
+    heic = b"\0\0\0\x18ftypheic" + bytes(50)
+    (work / "a.heic").write_bytes(heic)
+    if importlib.util.find_spec("pillow_heif") is None:
+        assert call("model.safetensors a.png a.heic") == 1
+        assert "format HEIF, which needs pip install pillow-heif" in capsys.readouterr().err
+    if features.check("avif"):
+        Image.open("a.png").save("a.avif")
+        assert call("model.safetensors a.avif") == 0
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_traceback(work):
+    """As `| head -1` does."""
+    words = [sys.executable, "-m", "vitnp.predict", "model.safetensors", *["a.png"] * 3000,
+             "--top", "7"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("picture")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
 
 
 def test_the_figure_shows_each_picture_with_its_rollout(work, capsys, monkeypatch):
@@ -177,10 +248,14 @@ def test_large_photographs_are_made_smaller_for_the_figure(work):
     ("run", "the following arguments are required: IMAGE"),
     ("nowhere a.png", "there is no file nowhere"),
     ("text.png a.png", "text.png"),
-    ("run a.png text.png", "text.png cannot be read as a picture"),
-    ("run nowhere.png a.png", "nowhere.png cannot be read as a picture: No such file"),
-    ("run a.png run", "run cannot be read as a picture: it is a folder"),
-    ("run a.png text.png --json --figure out.png", "text.png cannot be read"),
+    ("run text.png", "text.png cannot be read as a picture"),
+    ("run nowhere.png", "nowhere.png cannot be read as a picture: No such file"),
+    ("run run", "run is a folder without pictures (files whose names end in .jpg"),
+    ("run text.png --json --figure out.png", "text.png cannot be read"),
+    ("run a.png --json --csv", "--csv: not allowed with argument --json"),
+    ("run a.png --mean 0,x,1", "--mean is 0,x,1; it must be a number for each channel, such as"),
+    ("run a.png --std 0.25", "run/best.safetensors says otherwise than what was given: std (0.5, "),
+    ("run a.png --resample bicubic", "resample 'bilinear', not 'bicubic'; leave it out"),
     ("run a.png --figure out.jpg", "--figure is out.jpg, but the figure is a PNG file"),
     ("run a.png --figure ./a.png", "--figure is ./a.png, which is one of the pictures"),
     ("run a.png --figure nowhere/out.png", "nowhere/out.png cannot be written: No such file"),
@@ -217,8 +292,9 @@ def test_the_command_runs_answers_in_one_line_and_loads_nothing_for_its_help(wor
                               text=True, check=False, timeout=60)
 
     done = run("-m", "vitnp.predict", "run", *PICTURES, "--json")
-    assert done.returncode == 0 and done.stderr == "" and len(json.loads(done.stdout)) == 3
-    done = run("-m", "vitnp.predict", "run", "a.png", "text.png")
+    assert done.returncode == 0 and len(json.loads(done.stdout)) == 3
+    assert done.stderr == "turned.jpg is in grey, but the network takes colours\n"
+    done = run("-m", "vitnp.predict", "run", "text.png")
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: text.png cannot be read as a picture")
     code = ("import runpy, sys\nsys.argv[1:] = ['--help']\n"
@@ -227,3 +303,40 @@ def test_the_command_runs_answers_in_one_line_and_loads_nothing_for_its_help(wor
             "    print(stopped.code, set(sys.modules) & {'matplotlib', 'PIL', 'safetensors'})\n")
     done = run("-c", code)
     assert done.stdout.endswith("\n0 set()\n") and done.stderr == ""
+
+
+COUNTING = """
+import resource, sys
+from vitnp import predict
+code = predict.main(["large.safetensors", sys.argv[1], "--csv", "--top", "1"])
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory in kilobytes")
+def test_a_thousand_photographs_ten_of_them_broken_need_no_more_memory_than_a_few(work):
+    make_model(image_size=(224, 224), patch_size=32).save("large.safetensors")
+    rng, peaks = np.random.default_rng(0), {}
+    whole = picture_bytes("JPEG", "RGB", (900, 600), quality=90)
+    broken = [b"", whole[:len(whole) // 2], whole[:30], b"no picture", b"\0" * 5000, whole[::-1],
+              b"GIF89a" + whole, announcing_png(20_000, 20_000), b"II*\0" + whole, None]
+    for count in (250, 1000):
+        folder = work / str(count)
+        folder.mkdir()
+        for i in range(count):
+            (folder / f"{i:04}.jpg").write_bytes(whole)
+        places = rng.choice(count, 10, replace=False)
+        for place, data in zip(places, broken, strict=True):
+            path = folder / f"{place:04}.jpg"
+            path.unlink()
+            path.write_bytes(data) if data is not None else path.symlink_to("nowhere")
+        done = subprocess.run([sys.executable, "-W", "error", "-c", COUNTING, str(folder)],
+                              capture_output=True, text=True, check=False, timeout=600)
+        *messages, last = done.stderr.splitlines()
+        assert len(messages) == 10 and len(done.stdout.splitlines()) == count - 10 + 1
+        assert {message.partition(" cannot be")[0] for message in messages} == {
+            str(folder / f"{place:04}.jpg") for place in places}
+        code, peaks[count] = last.split()
+        assert code == "1"
+    assert abs(int(peaks[1000]) - int(peaks[250])) < 60_000, peaks

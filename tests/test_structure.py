@@ -12,6 +12,7 @@ FILES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rg
 
 # Each room may import what stands further down, never what stands further up
 ORDER = (
+    ("__main__",),
     ("study",),
     ("train", "pretrain", "evaluate", "predict", "visualize", "bench"),
     ("training",),
@@ -25,7 +26,7 @@ ORDER = (
     ("variants",),
     ("config",),
     ("layers",),
-    ("data", "optim", "positions", "initial_values"),
+    ("trained", "data", "optim", "positions", "initial_values"),
     ("backend", "params", "common"),
     ("errors",),
 )

@@ -24,7 +24,8 @@ from vitnp.errors import Error
 
 TUTORIALS = Path(__file__).parent
 LIBRARY = Path(vitnp.__file__).parent.parent
-QUOTATION = re.compile(r"^```python (vitnp/\S+\.py) (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+QUOTATION = re.compile(r"^```python ((?:vitnp|tutorials)/\S+\.py) (\w+)\n(.*?)^```$",
+                       re.MULTILINE | re.DOTALL)
 FIGURE = re.compile(r"!\[([^\]]*)\]\((figures/[^)]+\.png)\)")
 
 

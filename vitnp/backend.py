@@ -1,4 +1,4 @@
-"""Which array library: NumPy on the CPU, CuPy on a CUDA GPU. The only file that imports cupy."""
+"""NumPy on the CPU, CuPy on a CUDA GPU: the only file that imports cupy."""
 
 import sys
 import warnings

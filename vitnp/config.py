@@ -1,7 +1,8 @@
-"""What a Vision Transformer is made of: its sizes, checked, and the sizes that have a name."""
+"""What a Vision Transformer is made of: its sizes, checked and named."""
 
 import math
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class ViTConfig:
     last block, and rises from 0 at the first in equal steps.
     """
 
-    image_size: tuple[int, int] = (224, 224)
+    image_size: tuple[int, int] | Any = (224, 224)     # Any: one number becomes two
     patch_size: int = 16
     channels: int = 3
     width: int = 768
@@ -63,7 +64,7 @@ class ViTConfig:
     attention_dropout: float = 0.0
     stochastic_depth: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         plain_numbers(self)
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
@@ -112,34 +113,34 @@ class ViTConfig:
         return tuple(self.stem)
 
     @property
-    def grid(self):
+    def grid(self) -> tuple[int, int]:
         """The number of patches down and across."""
         rows, columns = stem.grid(self.image_size, self.stem)
         return rows // self.patch_size, columns // self.patch_size
 
     @property
-    def class_token(self):
+    def class_token(self) -> bool:
         """True where a class token is prepended."""
         return self.pooling != "gap"
 
     @property
-    def tokens(self):
+    def tokens(self) -> int:
         """The number T of tokens."""
         return self.grid[0] * self.grid[1] + self.class_token
 
     @property
-    def widest(self):
+    def widest(self) -> int:
         """How many numbers the largest array of a block or the stem has, for one image."""
         return max(self.tokens * self.mlp_width,
                    stem.widest(self.image_size, self.channels, self.stem))
 
     @property
-    def draws(self):
+    def draws(self) -> bool:
         """True where training draws at random in the network."""
         return bool(self.dropout or self.attention_dropout or self.stochastic_depth)
 
     @classmethod
-    def named(cls, name, **changes):
+    def named(cls, name: str, **changes: Any) -> Self:
         """Return the configuration of a name such as "B/16" (variant / patch side), with changes.
 
         Raises Error for an unknown variant or a patch side that is no number.

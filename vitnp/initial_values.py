@@ -1,4 +1,4 @@
-"""Random matrices to start from, whose products keep the size of what they multiply."""
+"""Random matrices to start from, of a size that keeps that of the tokens."""
 
 import math
 

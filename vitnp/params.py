@@ -1,4 +1,4 @@
-"""Parameters: a nested dict of named arrays, all of them views into one flat buffer.
+"""Parameters: a nested dict of named arrays, views into one flat buffer.
 
 The tree is what layers read; the buffer is what the optimiser, clipping and saving work on. Tree
 and buffer share their memory: a step on the buffer changes every layer's weights.

@@ -1,4 +1,4 @@
-"""Position embeddings for another grid of patches, so that a network takes larger images.
+"""Position embeddings for another grid of patches, as larger images need.
 
 Each way is separable: along rows and along columns the new positions are weighted means of the old
 ones, and so products with a matrix for each axis.

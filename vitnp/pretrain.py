@@ -1,4 +1,4 @@
-"""Train a Vision Transformer on images without labels: masked patch prediction.
+"""Train without labels: masked patch prediction.
 
     python -m vitnp.pretrain [--data NAME --data-dir DIR] [--model mini/4] [--epochs 20] …
     python -m vitnp.pretrain --resume RUN
@@ -14,13 +14,15 @@ fine-tuned like any checkpoint, and python -m vitnp.evaluate RUN --few-shot 5,10
 import argparse
 
 from vitnp.common import command
-from vitnp.runs import recipe
+from vitnp.data import FOLDERS
+from vitnp.runs import choices, recipe
 
 # What needs labels, or a network to start from
 WITHOUT = ("init_from", "heads", "tune", "layer_decay", "stem", "mixup", "cutmix",
-           "label_smoothing")
+           "label_smoothing", "balance", "best")
 DEFAULTS = {"label_smoothing": 0.0, "rotate": 0.0, "rescale": 0.0, "learning_rate": 1e-3,
             "epochs": 20, "warmup_epochs": 1}
+SIZES = ("image_size", "model", "batch_size", "crop_padding", "resized_crop", "flip", "scale")
 
 
 def main(arguments):
@@ -33,7 +35,7 @@ def main(arguments):
                         f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
     options = vars(parser.parse_args(arguments))
     folder = options.pop("resume")
-    given = recipe.changes(options) if folder else recipe.from_options(options, DEFAULTS)
+    given = recipe.changes(options) if folder else wanted(options)
 
     from vitnp.parallel import lanes, ranks
     from vitnp.runs import run_folder
@@ -50,6 +52,17 @@ def main(arguments):
           f"the right colour, loss {last['validation_loss']:.4f}")
     print(folder)
     return 0
+
+
+def wanted(options):
+    """Return the Recipe of parsed options; for a folder of pictures, with sizes that fit them."""
+    defaults = DEFAULTS
+    if options["data"] in FOLDERS:
+        chosen = choices.defaults(None, options | {"init_from": None, "stem": None})
+        defaults = DEFAULTS | {name: chosen[name] for name in SIZES if name in chosen}
+    found = recipe.from_options(options, defaults)
+    recipe.check_effect(found, [name for name, value in options.items() if value is not None])
+    return found
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""Train a Vision Transformer.
+"""Train a Vision Transformer, from random or published weights.
 
     python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
     python -m vitnp.train --resume RUN
     mpiexec -n 4 python -m vitnp.train …
 
 Without options: a small ViT on 8 x 8 digits, in under a minute on two cores. A run goes to the
-first free folder of runs/, whose name is the last line printed. Ctrl-C and SIGTERM finish the
-step and save; --resume goes on from there, or from the last checkpoint of a run that was killed.
+first free folder of runs/, whose name is the last line printed. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1
+finish the step and save; --resume goes on from there, or from the last checkpoint of a run that was
+killed. SIGUSR2 saves and goes on.
 """
 
 import argparse
+from dataclasses import replace
+from statistics import mean, stdev
 
 from vitnp.common import command
 from vitnp.errors import Error
-from vitnp.runs import presets, recipe
+from vitnp.runs import checkpoint_options, choices, presets, recipe
 
 OF_WEIGHTS = ("model", "stem", "pooling", "positions", "position_start", "scale", "gelu")
 
@@ -28,14 +31,29 @@ def main(arguments):
     parser.add_argument("--out", metavar="DIR", help="new or empty folder for the run")
     parser.add_argument("--resume", metavar="RUN", help="folder of a run that is to go on; only "
                         f"{recipe.names_of_options(recipe.MAY_CHANGE)} may be given with it")
+    parser.add_argument("--seeds", metavar="N,…", help="train a run for each of these seeds, and "
+                        "end with the mean and the spread of their test accuracies")
     options = vars(parser.parse_args(arguments))
-    preset = presets.find(options.pop("preset"))
-    folder = options.pop("resume")
-    return resume(folder, preset, options) if folder else start(preset, options)
+    preset, folder, seeds = (options.pop(name) for name in ("preset", "resume", "seeds"))
+    if folder and seeds is None:
+        return resume(folder, preset, options)
+    return start(preset, options, seeds_of(seeds, options, folder))
 
 
-def start(preset, options):
-    """Train a new run."""
+def seeds_of(text, options, folder):
+    """Return the seeds in a text such as "0,1,2", None of None, or raise Error."""
+    if text is None:
+        return None
+    seeds = checkpoint_options.whole_numbers(text)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise Error(f"--seeds is {text}; it must be different whole numbers, such as 0,1,2")
+    if folder or options["seed"] is not None:
+        raise Error("--seeds cannot be given with --seed or --resume: it is for new runs")
+    return seeds
+
+
+def start(preset, options, seeds=None):
+    """Train a new run, or one for each seed; preset: its name, or None."""
     doubled = [name for name in OF_WEIGHTS if options[name] is not None]
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
@@ -43,10 +61,22 @@ def start(preset, options):
     from vitnp.parallel import lanes, ranks
     from vitnp.training import loop
 
-    wanted = recipe.from_options(options, preset)
+    wanted = recipe.from_options(options, choices.defaults(preset, options))
+    presets.check(preset, wanted)
+    recipe.check_effect(wanted, [name for name in options if options[name] is not None])
     lanes.prepare_process()
-    folder, _, score = loop.train(wanted, options["out"], world=ranks.world())
-    report(folder, score.loss, score.accuracy, score.confusion.sum())
+    accuracies = []
+    for seed in seeds or [wanted.seed]:
+        out = options["out"]
+        folder, _, score = loop.train(replace(wanted, seed=seed),
+                                      out and seeds and f"{out}-{seed}" or out,
+                                      world=ranks.world())
+        report(folder, score.loss, score.accuracy, score.confusion.sum())
+        accuracies.append(100 * score.accuracy)
+    if seeds:
+        spread = f", standard deviation {stdev(accuracies):.2f}" if len(seeds) > 1 else ""
+        print(f"{len(seeds)} seeds: test accuracy {mean(accuracies):.2f} % (mean), from "
+              f"{min(accuracies):.2f} to {max(accuracies):.2f} %{spread}")
     return 0
 
 

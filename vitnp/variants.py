@@ -1,4 +1,4 @@
-"""Parts that a Vision Transformer may have besides the paper's, or lack: shapes, first values.
+"""What a Vision Transformer has besides the paper's parts, or lacks.
 
 A stem (hybrid), positions of rows and columns or none, a mean for the class token, a layer before
 the head, no head. vit.py says the same of the network of the paper's equations.

@@ -1,4 +1,4 @@
-"""The Vision Transformer, forward and backward, in the order of the paper's equations.
+"""The Vision Transformer, forward and backward, in the paper's order.
 
     z₀ = [x_class; x_p¹ E; …; x_pᴺ E] + E_pos                      (1)  embed
     z'_l = MSA(LN(z_{l-1})) + z_{l-1}                              (2)  encode: the blocks

@@ -155,8 +155,8 @@ def test_the_file_alone_is_asked_for_its_heads(tmp_path):
 
 
 @pytest.mark.parametrize(("file", "changes", "words"), [
-    ("config.json", {"hidden_act": "relu"}, "hidden_act 'relu' (possible: 'gelu', 'gelu_new'"),
-    ("config.json", {"model_type": "bert"}, "model_type 'bert' (possible: 'vit')"),
+    ("config.json", {"hidden_act": "relu"}, "hidden_act 'relu' (possible: 'gelu', 'gelu_p"),
+    ("config.json", {"model_type": "bert"}, "model_type 'bert' (possible: 'vit', "),
     ("config.json", {"hidden_size": 32, "num_hidden_layers": 2}, "hidden_size 32, not 24; num_h"),
     ("config.json", {"patch_size": 8}, "patch_size 8, not 4"),
     ("config.json", {"image_size": 32}, "32 x 32 have 64 patches of side 4"),
@@ -169,11 +169,20 @@ def test_the_file_alone_is_asked_for_its_heads(tmp_path):
     ("config.json", {"id2label": ["a"] * 5}, "does not name the classes 0 to 4"),
     ("preprocessor_config.json", {"do_normalize": False}, "do_normalize False (possible: True)"),
     ("preprocessor_config.json", {"rescale_factor": 1}, "rescale_factor 1"),
-    ("preprocessor_config.json", {"resample": 1}, "resample 1 (possible: 0, 2, 3)"),
+    ("preprocessor_config.json", {"resample": 4}, "resample 4 (possible: 0, 1, 2, 3)"),
+    ("preprocessor_config.json", {"do_resize": False}, "do_resize False (possible: True)"),
+    ("preprocessor_config.json", {"do_rescale": False}, "do_rescale False (possible: True)"),
+    ("preprocessor_config.json", {"do_flip_channel_order": True}, "do_flip_channel_order True"),
+    ("preprocessor_config.json", {"do_pad": True}, "do_pad True (possible: none)"),
+    ("preprocessor_config.json", {"size": {"longest_edge": 16}}, "size {'longest_edge': 16}"),
+    ("preprocessor_config.json", {"size": {"shortest_edge": 16, "longest_edge": 20}}, "the size"),
+    ("preprocessor_config.json", {"do_center_crop": True, "crop_size": 20}, "images of 20 x 20, "),
+    ("preprocessor_config.json", {"crop_pct": 0.9}, "crop_pct 0.9"),
+    ("preprocessor_config.json", {"image_processor_type": "ConvNextImageProcessor"}, "the image "),
     ("preprocessor_config.json", {"image_mean": [0.5] * 2}, "one number for each channel"),
     ("preprocessor_config.json", {"image_mean": 0.5}, "the mean 0.5, not one number for each"),
     ("preprocessor_config.json", {"image_std": [0.5, 0, 1]}, "each std must be above 0"),
-    ("preprocessor_config.json", {"size": 32}, "describes images of 32, but the network"),
+    ("preprocessor_config.json", {"size": 32}, "describes images of 32 x 32, but the network"),
 ])
 def test_settings_that_are_not_those_of_a_vit_are_refused(tmp_path, file, changes, words):
     change(copied(tmp_path), file, **changes)
@@ -196,7 +205,7 @@ def test_json_that_is_none_is_refused(tmp_path, data):
 
 def test_what_a_folder_cannot_say_is_not_written(tmp_path):
     for changes, words in (({"pooling": "avg"}, "pooling 'avg' (possible: 'token')"),
-                           ({"positions": "none"}, "positions 'none'"),
+                           ({"pooling": "gap"}, "pooling 'gap' (possible: 'token')"),
                            ({"pre_logits": 12}, "both a head and a pre-logits layer")):
         message = refusal(random_model(**changes).save, tmp_path / "a", "huggingface")
         assert words in message and "another layout" in message

@@ -7,7 +7,7 @@ import pytest
 from idx_files import refusal
 from picture_files import write_pictures
 
-from vitnp.data import folder
+from vitnp.data import folder, parts, scan
 
 
 def write_set(path, test="test"):
@@ -46,18 +46,17 @@ def test_the_test_folder_goes_before_val(tmp_path):
 def test_the_order_is_that_of_the_names_not_of_the_disk(tmp_path, monkeypatch):
     write_set(tmp_path)
     expected = folder.load(tmp_path, 4, 1).train_images.paths
-    list_folder = folder.list_folder
-    monkeypatch.setattr(folder, "list_folder", lambda path: list_folder(path)[::-1])
+    list_folder = scan.list_folder
+    monkeypatch.setattr(scan, "list_folder", lambda path: list_folder(path)[::-1])
     assert folder.load(tmp_path, 4, 1).train_images.paths == expected
     assert [os.path.basename(path) for path in expected] == [
         "10.png", "2.png", "a.png", "b.png", "c.JPG"]
 
 
-def test_what_is_no_picture_is_ignored_and_links_are_followed(tmp_path):
+def test_what_is_no_picture_is_left_out_with_a_word_and_links_are_followed(tmp_path):
     write_set(tmp_path)
     train = tmp_path / "train"
     write_pictures(train / ".hidden", ["a.png"])
-    write_pictures(train / "cat" / "deeper", ["a.png"])
     write_pictures(tmp_path / "elsewhere", ["a.png", "b.png"], shade=70)
     (train / "cat" / "folder.png").mkdir()
     for name in ("cat/.a.png", "cat/Thumbs.db", "cat/png", "LICENSE.png"):
@@ -143,7 +142,7 @@ def class_of_paths(count, start=0):
 
 def test_without_a_test_folder_a_tenth_of_each_class_is_split_off():
     pictures = {str(count): class_of_paths(count) for count in (1, 2, 5, 10, 14, 16, 100)}
-    train, test = folder.split(pictures)
+    train, test = parts.split(pictures)
     assert [len(test[name]) for name in pictures] == [0, 1, 1, 1, 1, 2, 10]
     for name, paths in pictures.items():
         assert sorted(train[name] + test[name]) == paths
@@ -153,23 +152,25 @@ def test_without_a_test_folder_a_tenth_of_each_class_is_split_off():
 
 def test_the_split_never_changes():
     """Scores are compared across versions and machines."""
-    _, test = folder.split({"a": class_of_paths(30), "b": class_of_paths(30)})
+    _, test = parts.split({"a": class_of_paths(30), "b": class_of_paths(30)})
     assert test == {"a": ["0003.png", "0016.png", "0021.png"],
                     "b": ["0020.png", "0022.png", "0025.png"]}
 
 
 def test_the_split_of_a_class_does_not_depend_on_the_others():
-    _, test = folder.split({"a": class_of_paths(30), "b": class_of_paths(50)})
-    _, other = folder.split({"a": class_of_paths(31), "b": class_of_paths(50)})
+    _, test = parts.split({"a": class_of_paths(30), "b": class_of_paths(50)})
+    _, other = parts.split({"a": class_of_paths(31), "b": class_of_paths(50)})
     assert test["b"] == other["b"]
 
 
-def test_a_set_without_test_folder_is_loaded_with_the_split(tmp_path):
-    data = folder.load(write_set(tmp_path, test=None), 4, 1)
+def test_a_set_without_test_folder_is_loaded_with_the_old_split_for_an_old_run(tmp_path):
+    data = folder.load(write_set(tmp_path, test=None), 4, 1, kept=folder.OLD)
     assert data.train_labels.tolist() == [0, 1, 1] and data.test_labels.tolist() == [0, 1]
     together = sorted(data.train_images.paths + data.test_images.paths)
-    assert len(set(together)) == 5
-    one_each = tmp_path / "small"
+    assert len(set(together)) == 5 and data.training is None and data.fingerprint is None
+
+
+def test_one_picture_a_class_is_refused(tmp_path):
     for name in ("a", "b"):
-        write_pictures(one_each / "train" / name, ["a.png"])
-    assert "one picture a class and no folder test" in refusal(folder.load, one_each, 4, 1)
+        write_pictures(tmp_path / "train" / name, ["a.png"])
+    assert "one picture a class and no folder test" in refusal(folder.load, tmp_path, 4, 1)

@@ -1,5 +1,6 @@
 """Pictures: files of all kinds read like one array, in this process or in several."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +24,9 @@ from picture_files import (
 )
 from PIL import Image
 
-from vitnp.data import picture
+from vitnp.data import picture, pictures
 from vitnp.data.pictures import Decoders, Pictures
+from vitnp.data.preprocess import whole
 from vitnp.errors import Error
 
 COUNT = 23
@@ -53,7 +56,7 @@ NUMBERS = np.arange(COUNT)
 ], ids=str)
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_indexing_is_that_of_an_array(paths, several, key, workers):
-    pictures = Pictures(paths, 4, several if workers == 2 else Decoders(workers))
+    pictures = Pictures(paths, whole((4, 4)), several if workers == 2 else Decoders(workers))
     key = np.array(key, int) if isinstance(key, list) else key
     images, expected = pictures[key], NUMBERS[key]
     assert images.dtype == pictures.dtype == np.uint8
@@ -67,22 +70,22 @@ def test_indexing_is_that_of_an_array(paths, several, key, workers):
 @pytest.mark.parametrize("key", [COUNT, -COUNT - 1, [0, COUNT]])
 def test_what_is_not_there_is_an_index_error(paths, key):
     with pytest.raises(IndexError):
-        Pictures(paths, 4, Decoders(1))[key]
+        Pictures(paths, whole((4, 4)), Decoders(1))[key]
 
 
 def test_it_looks_like_an_array(paths):
-    pictures = Pictures(paths, 5, Decoders(1))
+    pictures = Pictures(paths, whole((5, 5)), Decoders(1))
     assert len(pictures) == COUNT and pictures.shape == (COUNT, 5, 5, 3) and pictures.ndim == 4
     assert [int(image[0, 0, 0]) for image in pictures] == list(range(COUNT))
     with pytest.raises(AttributeError):
-        pictures.size = 3
+        pictures.preprocess = 3
 
 
 def test_a_damaged_picture_is_named_by_each_way(paths, several, tmp_path):
     bad = str(tmp_path / "bad.png")
     for workers in (Decoders(1), several):
         for place in (0, 11, COUNT - 1):
-            with_bad = Pictures((*paths[:place], bad, *paths[place:]), 4, workers)
+            with_bad = Pictures((*paths[:place], bad, *paths[place:]), whole((4, 4)), workers)
             message = refusal(with_bad.__getitem__, slice(None))
             assert message == f"{bad} cannot be read as a picture: No such file or directory"
         assert with_bad[:4].shape == (4, 4, 4, 3)           # and the processes go on
@@ -90,13 +93,13 @@ def test_a_damaged_picture_is_named_by_each_way(paths, several, tmp_path):
 
 def test_no_process_is_started_before_it_is_needed(paths):
     decoders = Decoders(2)
-    Pictures(paths, 4, decoders)[:1]
+    Pictures(paths, whole((4, 4)), decoders)[:1]
     assert decoders._executor is None
     decoders.close()
 
 
 def test_several_threads_may_share_the_processes(paths, several):
-    pictures = Pictures(paths, 4, several)
+    pictures = Pictures(paths, whole((4, 4)), several)
     results = []
     threads = [threading.Thread(target=lambda: results.append(pictures[:])) for _ in range(4)]
     for thread in threads:
@@ -107,7 +110,7 @@ def test_several_threads_may_share_the_processes(paths, several):
 
 
 def test_a_killed_process_is_told_and_others_are_started(paths):
-    with Pictures(paths, 4, Decoders(2)) as pictures:
+    with Pictures(paths, whole((4, 4)), Decoders(2)) as pictures:
         expected = pictures[:]
         for process in list(pictures.decoders._executor._processes.values()):
             os.kill(process.pid, signal.SIGKILL)
@@ -118,8 +121,9 @@ def test_a_killed_process_is_told_and_others_are_started(paths):
 SCRIPT = """
 import sys
 from vitnp.data.pictures import Decoders, Pictures
+from vitnp.data.preprocess import whole
 {guard}
-    pictures = Pictures(tuple(sys.argv[1:]), 500, Decoders(2))
+    pictures = Pictures(tuple(sys.argv[1:]), whole((500, 500)), Decoders(2))
     pids = [str(pictures[:].shape)]
     pids += [str(pid) for pid in pictures.decoders._executor._processes]
     print(*pids, sep="\\n", flush=True)
@@ -231,7 +235,7 @@ def test_damaged_exif_does_not_cost_the_picture(tmp_path):
     assert picture.read(path, 16, 24)[:8, :12].mean() > 200     # as it is stored
 
 
-@pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (12_000, 10_000)])
+@pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (20_000, 10_001)])
 def test_a_picture_that_announces_too_much_is_not_decoded(tmp_path, width, height):
     for form, data in announcing(width, height).items():
         path = write(tmp_path / f"a{SUFFIXES[form]}", data)
@@ -239,7 +243,7 @@ def test_a_picture_that_announces_too_much_is_not_decoded(tmp_path, width, heigh
         message = refusal(picture.read, path, 4, 4)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert f"{path} cannot be read as a picture: Image size ({width * height} pixels)" \
+        assert f"{path} cannot be read as a picture: it announces {width} x {height} pixels" \
             in message, form
         assert peak < 8e6
 
@@ -266,5 +270,66 @@ def test_a_pipe_is_refused(tmp_path):
 def test_no_exception_but_error_leaves_the_processes(tmp_path, several):
     bad = write(tmp_path / "a.png", b"\x89PNG\r\n\x1a\nrubbish")
     with pytest.raises(Error) as caught:
-        several.decode([str(bad)] * 4, 4)
+        several.decode([str(bad)] * 4, whole((4, 4)))
     assert caught.value.__cause__ is None                   # no traceback of another process
+
+
+def smooth_photograph(width, height):
+    """Return a JPEG with detail at all scales, as photographs have it."""
+    rng, pixels = np.random.default_rng(0), np.zeros((height, width, 3))
+    for side in (4, 16, 64, 256):
+        noise = rng.normal(0, 20, (side, side, 3))
+        layers = [np.asarray(Image.fromarray(noise[..., c].astype(np.float32)).resize(
+            (width, height), Image.BICUBIC)) for c in range(3)]
+        pixels += np.stack(layers, axis=2)
+    stream = io.BytesIO()
+    Image.fromarray((pixels + 128).clip(0, 255).astype(np.uint8)).save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"resize": (40, 40), "keep_ratio": True}])
+def test_a_draft_is_nearly_the_picture_and_only_for_those_to_train_on(tmp_path, turned, changes):
+    data = smooth_photograph(900, 600)
+    if turned:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        stream = io.BytesIO()
+        Image.open(io.BytesIO(data)).save(stream, "JPEG", exif=exif, quality=92)
+        data = stream.getvalue()
+    path, way = str(write(tmp_path / "a.jpg", data)), replace(whole((32, 32)), **changes)
+    exact = way.read(path).astype(int)
+    images = Pictures((path, path), way, Decoders(1), np.array([True, False]))[:].astype(int)
+    np.testing.assert_array_equal(images[1], exact)
+    assert 0 < np.abs(images[0] - exact).mean() < 2
+    np.testing.assert_array_equal(Pictures((path,), way, Decoders(1))[0], exact)
+
+
+def test_small_pictures_and_other_formats_have_no_draft(tmp_path):
+    for form in ("PNG", "JPEG"):
+        path = str(write(tmp_path / f"a{SUFFIXES[form]}", picture_bytes(form, size=(60, 40))))
+        np.testing.assert_array_equal(whole((32, 32)).read(path, True), whole((32, 32)).read(path))
+
+
+def test_processes_hand_over_the_same_pixels_with_and_without_shared_memory(
+        paths, several, monkeypatch):
+    expected = Pictures(paths, whole((5, 5)), Decoders(1))[:]
+    for free in (10**12, 0):
+        monkeypatch.setattr(pictures.shutil, "disk_usage", lambda path, free=free: Free(free))
+        np.testing.assert_array_equal(Pictures(paths, whole((5, 5)), several)[:], expected)
+
+
+class Free:
+    """What shutil.disk_usage returns, as far as it is asked for."""
+
+    def __init__(self, free):
+        self.free = free
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="shared memory lies elsewhere")
+def test_no_block_of_memory_is_left(paths, several, tmp_path):
+    before = set(os.listdir("/dev/shm"))
+    bad = write(tmp_path / "bad.png", b"no picture")
+    Pictures(paths, whole((5, 5)), several)[:]
+    refusal(Pictures((*paths, str(bad)), whole((5, 5)), several).__getitem__, slice(None))
+    assert {name for name in os.listdir("/dev/shm") if name.startswith("psm_")} <= before

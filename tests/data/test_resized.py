@@ -1,44 +1,45 @@
-"""Images that are resized when they are read: centres stay in their places, shapes fit."""
+"""Images that are resized when they are read: as a file of the same pixels would be."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vitnp import data
-from vitnp.data.geometry import resize
-from vitnp.data.resized import Resized, with_side
+from vitnp.data.preprocess import Preprocess, whole
+from vitnp.data.resized import Resized, prepared
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 6, 2), np.uint8)
+CUT = Preprocess((6, 6), (0.5,) * 3, (0.5,) * 3, "bicubic", (8, 8), True, "even")
 
 
-@pytest.mark.parametrize("side", [6, 9, 12, 24])
-def test_enlarging_is_what_pillow_does(side):
-    """Pillow's bilinear is the same where an image grows; it rounds after each of two passes."""
-    from PIL import Image
-
-    found = resize(IMAGES, side, side)
-    for image, enlarged in zip(IMAGES, found, strict=True):
+@pytest.mark.parametrize(("height", "width"), [(6, 9), (12, 12), (4, 3), (24, 5)])
+def test_each_channel_is_resized_as_pillow_does(height, width):
+    found = prepared(IMAGES, (height, width))[:]
+    assert found.shape == (5, height, width, 2) and found.dtype == np.uint8
+    for image, resized in zip(IMAGES, found, strict=True):
         for channel in range(2):
             expected = Image.fromarray(image[:, :, channel]).resize(
-                (side, side), Image.Resampling.BILINEAR)
-            difference = np.abs(np.asarray(expected).astype(int) - enlarged[:, :, channel])
-            assert difference.max() <= 1
-
-
-def test_height_and_width_are_not_exchanged():
-    assert resize(IMAGES[:, :4], 8, 9).shape == (5, 8, 9, 2)
-    rows = np.zeros((1, 2, 2, 1), np.uint8)
-    rows[0, 1] = 200
-    assert (resize(rows, 4, 4)[0, :, :, 0] == [[0] * 4, [50] * 4, [150] * 4, [200] * 4]).all()
+                (width, height), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(resized[:, :, channel], expected)
 
 
 def test_it_reads_like_an_array():
-    images = Resized(IMAGES, 12)
+    images = Resized(IMAGES, whole((12, 12), 2))
     assert images.shape == (5, 12, 12, 2) and len(images) == 5
-    np.testing.assert_array_equal(images[np.array([3, 1])], resize(IMAGES[[3, 1]], 12, 12))
-    np.testing.assert_array_equal(images[1:3], resize(IMAGES[1:3], 12, 12))
-    assert with_side(IMAGES, 6) is IMAGES
+    np.testing.assert_array_equal(images[np.array([3, 1])], images[:][[3, 1]])
+    np.testing.assert_array_equal(images[1:3], images[:][1:3])
+    assert prepared(IMAGES, (6, 6)) is IMAGES and prepared(IMAGES) is IMAGES
+
+
+def test_images_of_the_right_size_are_cut_too_where_the_network_has_its_pictures_cut(tmp_path):
+    """Else a data set would be read in another way than a file with the same pixels."""
+    colours = np.random.default_rng(1).integers(0, 256, (2, 6, 6, 3), np.uint8)
+    Image.fromarray(colours[1]).save(tmp_path / "a.png")
+    found = prepared(colours, preprocess=CUT)
+    np.testing.assert_array_equal(found[1:], CUT.batch(tmp_path / "a.png"))
+    assert (found[1:] != colours[1:]).any()
 
 
 def test_a_data_set_of_another_size():

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
-from dataclasses import asdict
+import subprocess
+import sys
+from dataclasses import asdict, fields
 
 import pytest
 
@@ -167,7 +169,7 @@ def test_a_configuration_comes_back_as_it_was_written(tmp_path):
     recipe = Recipe(epochs=3, learning_rate=1e-3 / 3, data_dir="ümlaut/…")
     run_folder.write_config(tmp_path, {"width": 32}, asdict(recipe), {"size": [8, 8]})
     content = run_folder.read_config(tmp_path)
-    assert content == {"format": 1, "vitnp": run_folder.installed_version(), "model": {"width": 32},
+    assert content == {"format": 1, "vitnp": vitnp.__version__, "model": {"width": 32},
                        "recipe": asdict(recipe), "preprocess": {"size": [8, 8]}}
     assert run_folder.read_recipe(tmp_path) == recipe
 
@@ -225,3 +227,114 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     run_folder.remove_litter(tmp_path)
     assert names(tmp_path) == sorted(kept)
+
+
+NFS = """
+#define _GNU_SOURCE
+#include <sys/file.h>
+#include <fcntl.h>
+#include <errno.h>
+int flock(int fd, int op) {
+    int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+    if ((op & LOCK_EX) && mode == O_RDONLY) { errno = EBADF; return -1; }
+    return NFS_RESULT;
+}
+"""
+LOCK = """
+import sys
+from vitnp.runs import run_folder
+with run_folder.locked(sys.argv[1]):
+    print("inside", flush=True)
+"""
+
+
+def lock_under(tmp_path, result):
+    """Lock a run's folder where flock is another one; returns what was printed and said."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("no C compiler")
+    (tmp_path / "nfs.c").write_text(NFS.replace("NFS_RESULT", result))
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "nfs.so", tmp_path / "nfs.c"],
+                   check=True)
+    (tmp_path / "config.json").write_text("{}")
+    done = subprocess.run([sys.executable, "-c", LOCK, tmp_path], capture_output=True, text=True,
+                          env=os.environ | {"LD_PRELOAD": str(tmp_path / "nfs.so")}, check=False)
+    return done.stdout, done.stderr
+
+
+def test_a_lock_is_taken_as_nfs_grants_it(tmp_path):
+    """NFSv4 locks only files that are open for writing."""
+    assert lock_under(tmp_path, "0") == ("inside\n", "")
+
+
+@pytest.mark.parametrize("error", ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EIO"])
+def test_where_there_are_no_locks_that_is_said_and_nobody_is_blamed(tmp_path, error):
+    printed, said = lock_under(tmp_path, f"(errno = {error}, -1)")
+    assert printed == "inside\n"
+    assert "cannot be locked" in said and "another process" not in said
+
+
+@pytest.mark.parametrize("error", ["EWOULDBLOCK", "EACCES"])
+def test_another_process_is_blamed_where_there_is_one(tmp_path, error):
+    printed, said = lock_under(tmp_path, f"(errno = {error}, -1)")
+    assert printed == "" and "another process is training in" in said
+
+
+def test_a_folder_that_cannot_be_written_is_no_other_process(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr("builtins.open", lambda *arguments: denied())
+
+    def denied():
+        raise OSError(30, "Read-only file system")
+
+    assert "Read-only file system" in refusal(run_folder.locked(tmp_path).__enter__)
+
+
+def test_metrics_are_on_the_disk_before_the_checkpoint_that_counts_them(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(os.fstat(number).st_size),
+                                                     fsync(number)))
+    run_folder.append_metrics(tmp_path, {"epoch": 1})
+    assert synced == [run_folder.metrics_length(tmp_path)] and synced[0] > 0
+
+
+RECORDS = [{"epoch": number, "train_loss": number / 3} for number in range(1, 6)]
+
+
+@pytest.mark.parametrize("damage", [
+    lambda data: data[:100], lambda data: data[:-1], lambda data: b"", lambda data: data + b'{"ep',
+    lambda data: data[:40] + b"\0" * 20 + data[60:], lambda data: data[:-7] + b"\0" * 7,
+    lambda data: b"\xff" + data, lambda data: data.replace(b'{"epoch": 3', b"[3", 1),
+    lambda data: data + data, lambda data: None])
+def test_metrics_after_any_crash_are_whole_lines(tmp_path, capsys, damage):
+    for record in RECORDS:
+        run_folder.append_metrics(tmp_path, record)
+    path = tmp_path / "metrics.jsonl"
+    length, data = run_folder.metrics_length(tmp_path), path.read_bytes()
+    if damage(data) is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(data))
+    for _ in range(2):
+        run_folder.cut_metrics(tmp_path, length)
+        found = run_folder.read_metrics(tmp_path) if path.exists() else []
+        assert [record for record in RECORDS if record in found] == found
+        length = run_folder.metrics_length(tmp_path)
+    lost = found != RECORDS
+    assert ("has lost" in capsys.readouterr().err) == lost
+
+
+WRONG = [None, True, 3, -1, 2.5, "text", "", [], [1], {}, {"a": 1}, 1e308, float("nan"), "\0"]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Recipe)])
+def test_a_wrong_type_anywhere_in_the_options_is_one_sentence(tmp_path, name):
+    for value in WRONG:
+        recipe = asdict(Recipe()) | {name: value}
+        (tmp_path / "config.json").write_text(json.dumps({"format": 1, "recipe": recipe}))
+        try:
+            found = getattr(run_folder.read_recipe(tmp_path), name)
+        except vitnp.Error as error:
+            assert "\n" not in str(error)
+        else:
+            assert isinstance(found, str | int | float | bool | None)

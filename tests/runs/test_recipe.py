@@ -106,11 +106,12 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "patience": 5, "init_from": "somewhere", "heads": 3, "tune": "head",
              "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data",
              "ops": "fused", "tf32": True, "precision": "float32", "stem": "8,16",
-             "train_images": 50}
+             "train_images": 50, "balance": True, "best": "class-mean"}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
-    arguments = [text for name, value in given.items() if name != "tf32"
+    arguments = [text for name, value in given.items()
+                 if name not in ("tf32", "balance")
                  for text in (f"--{name.replace('_', '-')}", str(value))]
-    recipe = from_options(parse(*arguments, "--tf32"))
+    recipe = from_options(parse(*arguments, "--tf32", "--balance"))
     for name, value in given.items():
         assert getattr(recipe, name) == value and type(getattr(recipe, name)) is type(value)
 

@@ -126,8 +126,8 @@ def few_images(monkeypatch):
     """Let data.load return 130 digits, of the side that is asked for."""
     load = data.load
 
-    def few(name, data_dir=None, image_size=None, workers=1):
-        digits = load(name, data_dir, image_size, workers)
+    def few(name, data_dir=None, image_size=None, workers=1, preprocess=None):
+        digits = load(name, data_dir, image_size, workers, preprocess)
         indices = np.arange(130)
         return replace(digits, train_images=digits.train_images[indices],
                        train_labels=digits.train_labels[indices])

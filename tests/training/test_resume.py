@@ -50,7 +50,7 @@ def records(folder):
             for record in run_folder.read_metrics(folder)]
 
 
-def check_equal_runs(one, other):
+def check_equal_runs(one, other, files=8):
     """Assert that two run folders hold the same tensors to the bit, and the same metrics."""
     for name in ("checkpoint.safetensors", "best.safetensors"):
         (tensors, facts), (others, other_facts) = (native.load(run / name) for run in (one, other))
@@ -58,7 +58,7 @@ def check_equal_runs(one, other):
         for key, tensor in tensors.items():
             np.testing.assert_array_equal(tensor, others[key], key)
     assert records(one) == records(other)
-    assert len(list(other.iterdir())) == 8, sorted(path.name for path in other.iterdir())
+    assert len(list(other.iterdir())) == files, sorted(path.name for path in other.iterdir())
 
 
 def stop_after(monkeypatch, step, number=signal.SIGTERM):

@@ -1,1 +1,1 @@
-"""What a trained model is worth and where it looks: scores, few-shot, attention, figures."""
+"""What a trained model is worth, and where it looks: scores and attention."""

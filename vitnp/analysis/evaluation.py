@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp.common.progress import Phase
 from vitnp.layers import textbook
 
 CHUNK = 1000        # images that are read at a time: a folder's pictures do not fit into memory
-
-
 TOP = 5
 BINS = 15           # of confidence, for the calibration error
 
@@ -29,7 +28,7 @@ class Score:
     confusion: np.ndarray
 
     @property
-    def class_accuracies(self):
+    def class_accuracies(self) -> np.ndarray:
         """The share of right answers for each label (K,), NaN for labels without images."""
         counts = self.confusion.sum(axis=1)
         return np.where(counts > 0, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)
@@ -85,9 +84,11 @@ def in_chunks(function, images, indices=None, world=None):
     """
     indices = np.arange(len(images)) if indices is None else indices
     starts = range(0, len(indices), CHUNK)
+    with Phase("evaluating", "images", len(indices)) as shown:
+        def of_chunk(start):
+            found = function(images[indices[start:start + CHUNK]])
+            shown.update(min(CHUNK, len(indices) - start))
+            return found
 
-    def of_chunk(start):
-        return function(images[indices[start:start + CHUNK]])
-
-    chunks = world.in_turn(of_chunk, starts) if world else [of_chunk(start) for start in starts]
+        chunks = world.in_turn(of_chunk, starts) if world else [of_chunk(i) for i in starts]
     return np.concatenate(chunks).astype(np.float64)

@@ -10,7 +10,6 @@ import numpy as np
 
 from vitnp.analysis.evaluation import in_chunks
 from vitnp.common.randomness import generator
-from vitnp.data import split_validation
 from vitnp.errors import Error
 
 STRENGTHS = 10.0 ** np.arange(-4.0, 2.5, 0.5)   # times the mean square of the singular values
@@ -30,7 +29,7 @@ def measure(model, dataset, shots, images, labels, indices, draws, world=None):
     The few images are drawn from the training part, without its validation part; the classes of
     the dataset need not be the model's. world: see evaluation.in_chunks.
     """
-    classes, (training, _) = len(dataset.class_names), split_validation(dataset.train_labels)
+    classes, (training, _) = len(dataset.class_names), dataset.parts()
     chosen = {(count, seed): draw(dataset.train_labels, training, count, classes, seed)
               for count in shots for seed in range(draws)}
     seen, places = np.unique(np.concatenate(list(chosen.values())), return_inverse=True)

@@ -1,1 +1,1 @@
-"""Files of weights: one file a layout."""
+"""Weights on disk: one file a layout."""

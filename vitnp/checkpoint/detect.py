@@ -4,14 +4,18 @@ import os
 import zipfile
 from pathlib import Path
 
-from vitnp.checkpoint import native, tensors
+from vitnp.checkpoint import families, native, settings, tensors
 from vitnp.common import npz
 from vitnp.errors import Error
 
-PICKLES = ("pytorch_model.bin", "model.pth", "model.pt")
-SHARDS = "model.safetensors.index.json"
+INDEX = "model.safetensors" + tensors.INDEX
+OTHERS = (".bin", ".pth", ".pt", ".ckpt", ".pkl", ".h5", ".msgpack", ".bin.index.json", ".onnx")
+POINTER = b"version https://git-lfs"
+DOWNLOAD = "hf download OWNER/NAME --local-dir FOLDER"
 CONVERT = ("which can run any program and is never read; load it with the library that wrote it, "
-           "and save it as model.safetensors")
+           "and save it as model.safetensors, in transformers with "
+           "save_pretrained(FOLDER, safe_serialization=True); many are on the hub in that format "
+           f"too: {DOWNLOAD}")
 
 
 def find(folder):
@@ -30,13 +34,27 @@ def find(folder):
         raise Error(f"{folder} holds {len(found)} .npz files; name the one that is the checkpoint")
     if found:
         return folder / found[0]
-    if os.path.isfile(folder / SHARDS):
-        raise Error(f"{folder} holds a checkpoint in several files, which are not read; save it as "
-                    "one model.safetensors")
-    for name in PICKLES:
-        if os.path.isfile(folder / name):
-            raise Error(f"{folder / name} is a pickle, {CONVERT}")
+    if os.path.isfile(folder / INDEX):
+        return folder / INDEX
+    refuse_others(folder)
     return None
+
+
+def refuse_others(folder):
+    """Raise Error for a folder without a checkpoint that is read, but with signs of one."""
+    names = sorted(os.listdir(folder))
+    parts = [name for name in names if name.endswith(".safetensors")]
+    if parts and families.SHARD.search(parts[0]):
+        families.refuse_shard(folder / parts[0])
+    for name in names:
+        if name.endswith((".h5", ".msgpack", ".onnx")):
+            raise Error(f"{folder / name} has the weights in a format that is not read; {DOWNLOAD} "
+                        "brings them as model.safetensors where the hub has them so")
+        if name.endswith(OTHERS):
+            raise Error(f"{folder / name} is a pickle, {CONVERT}")
+    if "config.json" in names and not parts and not settings.read_json(
+            folder / "config.json").keys() & {"recipe"}:
+        raise Error(f"{folder} has a config.json but no weights; get both with {DOWNLOAD}")
 
 
 def layout_of(path):
@@ -49,12 +67,18 @@ def layout_of(path):
         return "native"
     try:
         with open(path, "rb") as file:
-            start = file.read(9)
+            start = file.read(len(POINTER))
     except OSError as error:
         raise Error(f"{path} cannot be read: {error.strerror or error}") from None
+    if start == POINTER:
+        raise Error(f"{path} is no checkpoint, but the text that Git keeps in place of one; get it "
+                    f"with git lfs pull, or with {DOWNLOAD}")
+    if start.startswith(b"\x89HDF"):
+        raise Error(f"{path} is an HDF5 file, as Keras writes it, which is not read; {DOWNLOAD} "
+                    "brings the same weights as model.safetensors where the hub has them so")
     if start.startswith(b"PK") or str(path).endswith(".npz"):
         return layout_of_archive(path)
-    if start[:1] == b"\x80" and start[8:] != b"{":              # else a header's length
+    if start[:1] == b"\x80" and start[8:9] != b"{":              # else a header's length
         raise Error(f"{path} is a pickle, {CONVERT}")
     return layout_of_safetensors(path)
 
@@ -70,12 +94,17 @@ def layout_of_archive(path):
 def layout_of_safetensors(path):
     """Return "native", "huggingface" or "timm", or raise Error for tensors of something else."""
     try:
-        with tensors.opened(path) as file:
-            metadata, names = file.metadata() or {}, set(file.keys())
+        with tensors.of_safetensors(path) as source:
+            names = set(source.shapes)
+        metadata = {} if str(path).endswith(tensors.INDEX) else tensors.metadata(path)
     except Error:
+        if str(path).endswith(tensors.INDEX):
+            raise
         return "native"
     if "vitnp" in metadata:
         return "native"
+    families.refuse_shard(path)
+    families.refuse(path, names, settings.read_json(Path(path).with_name("config.json")))
     stems = {name.removeprefix("vit.").partition(".")[0] for name in names}
     if {"embeddings", "encoder", "layernorm"} & stems:
         return "huggingface"

@@ -6,9 +6,8 @@ is the code's convention; that images are square is ours where a file's position
 
 import math
 
-from vitnp.checkpoint import renaming, settings, tensors
+from vitnp.checkpoint import renaming, rewriting, settings, tensors
 from vitnp.checkpoint.renaming import Layout, Row
-from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 STEM = {
@@ -42,12 +41,12 @@ BLOCK = {
     MLP + "Dense_1/kernel": Row("mlp/out/weight", "MD"),
     MLP + "Dense_1/bias": Row("mlp/out/bias", "D"),
 }
+PREFIXES = ("params/", "opt/target/", "target/", "optimizer/target/")
 PREFIX = "Transformer/encoderblock_{}/"
 # The published files number all parts of a block; later code numbers those of each kind.
 LATER = {ATTENTION: "MultiHeadDotProductAttention_0/", MLP: "MlpBlock_0/",
          "LayerNorm_2/": "LayerNorm_1/"}
-POSSIBLE = {"pooling": ("token", "gap"), "positions": ("learned",), "gelu": ("tanh",),
-            "eps": (1e-6,)}
+POSSIBLE = {"pooling": ("token", "gap"), "gelu": ("tanh",)}
 
 
 def layout(names=()):
@@ -71,20 +70,21 @@ def from_ours(tree, config):
     return renaming.from_ours(tree, layout(), config)
 
 
-def load(path, heads=None, image_size=None):
-    """Return (config, tree, preprocess, None) of a file; class names it never has.
+def load(path, given=settings.NOTHING):
+    """Return the fields of the Model in a file; class names it never has.
 
-    heads: not needed, the file shows them; image_size: needed where the patches make no square.
+    given: an image_size is needed where the patches make no square; heads the file shows.
     Raises Error for a file that is damaged, or holds something else.
     """
     with tensors.of_npz(path) as source:
+        source = without_prefix(source)
         table = layout(source.shapes)
-        config = configure(source, table, image_size)
+        config = configure(source, table, given.image_size)
         tree = renaming.read(source, table, config)
-    return config, tree, preprocessing(config), None
+    return {"config": config, "params": tree, "preprocess": preprocessing(path, config, given)}
 
 
-def save(path, config, tree, preprocess, class_names=None):
+def save(path, config, tree, preprocess, class_names=None, multi_label=False, **_):
     """Write a network as a file that the authors' code reads; the names of its classes are lost.
 
     Raises Error for what such files cannot say, and where it cannot be written.
@@ -93,13 +93,28 @@ def save(path, config, tree, preprocess, class_names=None):
     middle = ((0.5,) * config.channels,)
     settings.check_possible(config, POSSIBLE, "Google's files cannot say that a network has",
                             cure)
-    settings.check_possible(preprocess, {"mean": middle, "std": middle, "resample": ("bilinear",)},
+    settings.check_possible(preprocess, {"mean": middle, "std": middle, "resample": ("bilinear",),
+                                         "resize": (None,)},
                             "Google's files cannot say that images are scaled with", cure)
+    if multi_label:
+        raise Error("Google's files cannot say that the classes of a network do not exclude each "
+                    f"other; {cure}")
     rows, columns = config.grid
     if rows != columns and math.isqrt(rows * columns)**2 == rows * columns:
         raise Error(f"in Google's files, {rows} x {columns} patches would be taken for a square; "
                     + cure)
+    tree, config = rewriting.as_written(tree, config, eps=1e-6)
     tensors.write_npz(path, from_ours(tree, config))
+
+
+def without_prefix(source):
+    """Return a Source without the prefix of a whole training state, and without the optimiser's."""
+    for prefix in PREFIXES:
+        names = {name.removeprefix(prefix): name for name in source.shapes
+                 if name.startswith(prefix)}
+        if "embedding/kernel" in names:
+            return rewriting.renamed(source, names)
+    return source
 
 
 def configure(source, table, image_size):
@@ -119,6 +134,8 @@ def configure(source, table, image_size):
         gelu="tanh", eps=1e-6)
 
 
-def preprocessing(config):
-    """Return the Preprocess of the authors' code: pixels from -1 to 1."""
-    return Preprocess(config.image_size, (0.5,) * config.channels, (0.5,) * config.channels)
+def preprocessing(path, config, given):
+    """Return the Preprocess of the authors' code, pixels from -1 to 1, unless others are given."""
+    middle = [0.5] * config.channels
+    return settings.make_preprocess(path, config, given.checked(
+        path, mean=middle, std=middle, resample="bilinear", is_said=False))

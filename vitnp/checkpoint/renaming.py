@@ -20,6 +20,8 @@ import numpy as np
 from vitnp import params, vit
 from vitnp.errors import Error
 
+MOST = 10       # differences that a message lists
+
 
 class Row(NamedTuple):
     """The place of a file's tensor.
@@ -66,7 +68,7 @@ def from_ours(tree, layout, config):
 
 
 def read(source, layout, config):
-    """Return the tree of the tensors in a Source; float16 becomes float32.
+    """Return the tree of the tensors in a Source; floats of 16 bits become float32.
 
     Raises Error that lists all that are missing, too many, or of a wrong shape or type, or else
     all that hold NaN or infinite values.
@@ -109,8 +111,9 @@ def is_float(dtype):
 def refuse(path, wrong):
     """Raise Error where there is a list of things that are wrong with a file."""
     if wrong:
+        more = f"; and {len(wrong) - MOST} more" if len(wrong) > MOST else ""
         raise Error(f"{path} does not hold the Vision Transformer that it seems to be: "
-                    f"{'; '.join(wrong)}")
+                    f"{'; '.join(wrong[:MOST])}{more}")
 
 
 def view(tensor, row, sizes):

@@ -3,13 +3,53 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from vitnp.config import ViTConfig, is_number
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 LARGEST_FILE = 50_000_000       # bytes; the names of 21,843 classes take two million
+
+
+class Given(NamedTuple):
+    """What a user says of a checkpoint, for what its files do not say; None: nothing.
+
+    heads: attention heads; image_size: a number, or height and width; mean, std: numbers, one for
+    each channel or one for all; resample: the name of a filter.
+    """
+
+    heads: int | None = None
+    image_size: int | tuple | None = None
+    mean: Sequence | None = None
+    std: Sequence | None = None
+    resample: str | None = None
+
+    def checked(self, path, is_said=True, **said):
+        """Return mean, std and resample: those given, or else those that the file `path` says.
+
+        is_said=False: the file says none, `said` are defaults. Raises Error where both differ.
+        """
+        wrong = []
+        for name, value in said.items():
+            given = getattr(self, name)
+            if given is None:
+                continue
+            if name != "resample":
+                given = list(given) if isinstance(given, tuple | list) else [given]
+                given = given * (len(said["mean"]) if len(given) == 1 else 1)
+            if is_said and given != (value if name == "resample" else list(value)):
+                wrong.append(f"{name} {short(value)}, not {short(given)}")
+            said[name] = given
+        if wrong:
+            raise Error(f"{path} says otherwise than what was given: {'; '.join(wrong)}; leave it "
+                        "out")
+        return said
+
+
+NOTHING = Given()
 
 
 def read_json(path):
@@ -47,19 +87,23 @@ def make_config(path, **fields):
         raise Error(f"{path} describes no possible network: {error}") from None
 
 
-def make_preprocess(path, config, mean, std, resample):
-    """Return the Preprocess of a network; Error, naming the file, for what is no number."""
-    for name, values in {"mean": mean, "std": std}.items():
+def make_preprocess(path, config, scaling, **cutting):
+    """Return the Preprocess of a network; Error, naming the file, for what is no number.
+
+    scaling: a dict with mean, std and resample; cutting: further fields of Preprocess.
+    """
+    for name in ("mean", "std"):
+        values = scaling[name]
         if not isinstance(values, list | tuple) or not all(
                 is_number(value) and abs(value) < math.inf for value in values):
             raise Error(f"{path} has the {name} {short(values)}, not one number for each channel")
     try:
-        preprocess = Preprocess(config.image_size, tuple(mean), tuple(std), resample)
+        preprocess = Preprocess(config.image_size, **scaling, **cutting)
     except Error as error:
         raise Error(f"{path} describes no possible preprocessing: {error}") from None
-    if preprocess.shape[-1] != config.channels:
-        raise Error(f"{path} has a mean for {len(mean)} channels, but the network takes images of "
-                    f"{config.channels}")
+    if preprocess.channels != config.channels:
+        raise Error(f"{path} has a mean for {preprocess.channels} channels, but the network takes "
+                    f"images of {config.channels}")
     return preprocess
 
 
@@ -110,6 +154,17 @@ def check_agreement(path, said, found):
              if said.get(name, size) != size]
     if wrong:
         raise Error(f"{path} says otherwise than the tensors beside it: {'; '.join(wrong)}")
+
+
+def check_known(path, said, possible, others):
+    """Raise Error for settings of a file that are not understood, and not without a meaning.
+
+    possible: name → values; others: names that may have any value. Empty ones have no meaning.
+    """
+    unknown = [name for name, value in said.items()
+               if value and not (name in possible or name in others or name.startswith("_"))]
+    check_possible(said, possible | dict.fromkeys(unknown, ()), f"{path} describes a network with",
+                   "it is not read; take out of the file what has no influence on the network")
 
 
 def check_possible(settings, possible, what, cure):

@@ -1,20 +1,38 @@
 """What all commands share: a parser that answers in one sentence, and the exit codes."""
 
 import argparse
+import os
 import sys
 import traceback
 
 from vitnp.common import mpi
 from vitnp.common.gpu_errors import message
+from vitnp.common.progress import say
 from vitnp.errors import Error
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises Error where argparse would print its usage."""
+    """An ArgumentParser that raises Error where argparse would print its usage.
+
+    told_elsewhere: names of options whose empty texts the command refuses in words of its own.
+    """
+
+    told_elsewhere = ()
 
     def error(self, message):
         """Raise what argparse found wrong."""
         raise Error(f"{message}; --help lists the options")
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse, and raise Error for an empty text, as an unset variable of a shell leaves it."""
+        options = super().parse_args(args, namespace)
+        for name, value in vars(options).items():
+            if name in self.told_elsewhere:
+                continue
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise Error(f"{name.replace('_', '-')} is an empty text; give a value, or leave it "
+                            "out")
+        return options
 
 
 def check_counts(options, *names):
@@ -31,15 +49,24 @@ def run(main):
 
     So are the exceptions of a GPU that is full or lost, and of too little memory.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows only ASCII shows an escape in place of what it does not know
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         mpi.quiet()
         code = main(sys.argv[1:])
+        sys.stdout.flush()
     except Error as error:
         mpi.end(2, f"error: {error}")
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; what is left must not be written at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + 13         # as if ended by SIGPIPE
     except KeyboardInterrupt as stop:
         if not hasattr(stop, "code"):               # of a run that has saved itself
             mpi.end(130, str(stop) or "stopped")
-        print(stop, file=sys.stderr)
+        say(str(stop))
         code = stop.code
     except Exception as error:
         if message(error):

@@ -30,20 +30,20 @@ def batch_of(dataset, order, recipe, epoch, i, xp=np, read=None):
     return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
-def ahead(prepare, numbers, whole=False):
-    """Yield prepare(number) for each number, in order, prepared by a thread in the background.
+def ahead(prepare, numbers, waiting=AHEAD, threads=1, whole=False):
+    """Yield prepare(number) for each number, in order, prepared by threads in the background.
 
-    At most AHEAD of them wait. What prepare raises is raised here, in its place of the order.
-    whole=True: where the caller stops, what has been begun is done, as other processes do it too.
+    waiting: how many of them wait at most. What prepare raises is raised here, in its place of the
+    order. whole=True: where the caller stops, what has been begun is done, as other processes do.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        waiting = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
+        ready = deque()
         try:
             for number in numbers:
-                waiting.append(pool.submit(prepare, number))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                ready.append(pool.submit(prepare, number))
+                if len(ready) > waiting:
+                    yield ready.popleft().result()
+            while ready:
+                yield ready.popleft().result()
         finally:
             pool.shutdown(cancel_futures=not whole)     # where the caller stops before the end

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitnp.common.progress import Phase
 from vitnp.common.randomness import generator
 from vitnp.errors import Error
 
@@ -15,7 +16,10 @@ class Dataset:
     """Labelled images in a training and a test part, whatever files they came from.
 
     Images are uint8 (count, height, width, channels), or read like such an array (Pictures);
-    labels are int64 (count,), counted from 0 in the order of class_names.
+    labels are int64 (count,), counted from 0 in the order of class_names. training and
+    validation: which of the training images train and validate, where that follows from the
+    files; notes: lines for a person about what was found; fingerprint: which files they are, see
+    vitnp.data.fingerprint.
     """
 
     name: str
@@ -24,6 +28,16 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
+    training: np.ndarray | None = None
+    validation: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    fingerprint: dict | None = None
+
+    def parts(self):
+        """Return (training, validation): indices of the training images, in a shuffled order."""
+        if self.training is None:
+            return split_validation(self.train_labels)
+        return self.training, self.validation
 
 
 def check_part(images, labels, class_names, images_source, labels_source):
@@ -62,19 +76,22 @@ def check_class_names(names, source):
         raise Error(f"{source} names the class {twice!a} twice")
 
 
-def statistics(images, labels):
+def statistics(images, labels, training=None):
     """Return mean and standard deviation of each channel of the training part, from 0 to 1.
 
-    images: uint8 (count, height, width, C), or Pictures; labels: (count,), for the split. Of more
-    than 10,000 training images so many are read, spread evenly over the shuffled ones.
+    images: uint8 (count, height, width, C), or Pictures; labels: (count,), for the split; or
+    training: indices. Of more than 10,000 training images so many are read, spread evenly over
+    the shuffled ones.
     """
-    training, _ = split_validation(labels)
+    training = split_validation(labels)[0] if training is None else training
     chosen = training[::-(-len(training) // MOST_IN_STATISTICS)]
     counts = np.zeros((images.shape[-1], 256), np.int64)        # of each value, so exact
-    for start in range(0, len(chosen), CHUNK):
-        pixels = images[chosen[start:start + CHUNK]]
-        for channel, count in enumerate(counts):
-            count += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+    with Phase("mean and deviation", "images", len(chosen)) as shown:
+        for start in range(0, len(chosen), CHUNK):
+            pixels = images[chosen[start:start + CHUNK]]
+            for channel, count in enumerate(counts):
+                count += np.bincount(pixels[..., channel].reshape(-1), minlength=256)
+            shown.update(len(pixels))
     values = np.arange(256) / 255.0
     shares = counts / counts.sum(axis=1, keepdims=True)
     means = shares @ values

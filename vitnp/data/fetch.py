@@ -18,8 +18,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitnp.common.files import refusing, sync
+from vitnp.common.files import making, sync
 from vitnp.common.progress import say
+from vitnp.data import oxford
 from vitnp.data.sources import amount
 from vitnp.data.unpack import unpack
 from vitnp.errors import Error
@@ -70,16 +71,32 @@ def fetch(source, folder, patience=PATIENCE):
     if source.unpacked and is_unpacked(source, folder):
         say(f"{folder / source.unpacked} is there already")
         return
-    make_folder(folder)
-    missing = [file for file in source.files if not is_there(file, folder)]
-    check_space(source, missing, folder)
-    for file in missing:
-        load(source.base + file.name, file, folder, patience)
+    if source.layout and oxford.is_arranged(folder):
+        say(f"{folder} holds its pictures already")
+        remove_archives(source, folder)
+        return
+    with making(folder, "name another --data-dir"):
+        check_writable(folder)
+        missing = [file for file in source.files if not is_there(file, folder)]
+        check_space(source, missing, folder)
+        for file in missing:
+            load(source.base + file.name, file, folder, patience)
     if source.unpacked:
         for file in source.files:
             unpack(folder / file.name, source.unpacked, source.members)
             (folder / file.name).unlink()
         say(f"unpacked to {folder / source.unpacked}; the archive is deleted")
+    if source.layout:
+        counts = oxford.arrange(source.layout, folder)
+        remove_archives(source, folder)
+        say("unpacked " + ", ".join(f"{count:,} pictures to {folder / part}" for part, count in
+                                    counts.items()) + "; the archives are deleted")
+
+
+def remove_archives(source, folder):
+    """Remove the published files, from which all is unpacked."""
+    for file in source.files:
+        (folder / file.name).unlink(missing_ok=True)
 
 
 def is_unpacked(source, folder):
@@ -107,10 +124,8 @@ def is_there(file, folder):
     return False
 
 
-def make_folder(folder):
-    """Make the folder, or raise Error where it cannot be made or written."""
-    with refusing(f"the folder {folder} cannot be made", "name another --data-dir"):
-        folder.mkdir(parents=True, exist_ok=True)
+def check_writable(folder):
+    """Raise Error where the folder cannot be written."""
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Error(f"the folder {folder} cannot be written; name another --data-dir")
 
@@ -119,6 +134,8 @@ def check_space(source, missing, folder):
     """Raise Error unless the missing files, and what is unpacked from them, find space."""
     needed = sum(file.size - min(file.size, size_of(part_of(file, folder))) for file in missing)
     needed += sum(size or 0 for size in source.members.values())
+    if source.layout:       # photographs are as large unpacked as in the archive
+        needed += sum(file.size for file in source.files)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise Error(f"{folder} has {amount(free)} of free space, but {amount(needed)} are needed; "
@@ -164,6 +181,9 @@ def load(url, file, folder, patience):
             say(f"{part} keeps the {amount(size_of(part))} that have arrived; the same command "
                 "goes on from there")
         raise
+    finally:
+        if os.path.isfile(part) and not size_of(part):
+            part.unlink()
 
 
 def download(url, part, size, patience):

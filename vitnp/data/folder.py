@@ -1,111 +1,119 @@
-"""A folder of pictures: train/NAME/*.jpg and test/NAME/*.jpg, one folder for each class."""
+"""A folder of pictures as a Dataset: train/NAME/*.jpg and test/NAME/*.jpg, a folder a class."""
 
-import os
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from vitnp.common.randomness import generator
-from vitnp.data.dataset import Dataset, check_class_names
+from vitnp.data import fingerprint, pack, parts, scan
+from vitnp.data.dataset import Dataset
 from vitnp.data.pictures import Decoders, Pictures
+from vitnp.data.preprocess import is_size, whole
 from vitnp.errors import Error
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-SPLIT_SEED = 0  # fixed once, before any score was known
+OLD_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+OLD = "old"         # in place of the fingerprint of a run that keeps none
 
 
-def load(data_dir, image_size, workers):
-    """Return the Dataset "folder", whose images are Pictures (count, image_size, image_size, 3).
+def load(data_dir, image_size, workers, preprocess=None, kept=None, evaluating=False):
+    """Return the Dataset "folder", whose images are Pictures (count, height, width, C).
 
-    The classes are the folders in `train`, sorted by name, and their pictures the files in them
-    with one of SUFFIXES, sorted by name; hidden ones and folders further down are ignored, and
-    links are followed. Pictures to test with lie in `test`, or where that is missing in `val`;
-    where both are missing, see split. workers: processes that decode; 0 or 1: this one.
-    Raises Error for fewer than two classes, a class without pictures, and one only in the test.
+    See scan.scan for which files belong to it, and parts.assign for their parts; data_dir may also
+    be what pack.write made of such a folder. image_size: a side, or (height, width); workers:
+    processes that decode; 0 or 1: this one; preprocess: how pictures are read, by default whole.
+    kept: the fingerprint of a run, whose parts hold, or OLD. evaluating: there need be no pictures
+    to train on, all of a folder without parts are for testing, and all are read as predict does.
     """
-    if not isinstance(image_size, int) or image_size < 1:
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if not is_size(size):
         raise Error(f"the size of the images is {image_size}, but must be a whole number above 0")
-    data_dir = Path(data_dir)
-    train_dir = data_dir / "train"
-    if not train_dir.is_dir():
-        raise Error(f"{data_dir} holds no folder train; needed are train/NAME with the pictures "
-                    "of each class, and, where there are pictures to test with, test/NAME")
-    train = find_pictures(train_dir)
-    class_names = tuple(train)
-    check_class_names(class_names, train_dir)
-    test_dirs = [data_dir / name for name in ("test", "val") if (data_dir / name).is_dir()]
-    if test_dirs:
-        test = find_pictures(test_dirs[0])
-        check_classes(test, class_names, test_dirs[0])
-    else:
-        train, test = split(train)
+    preprocess = (preprocess or whole(size)).with_size(size)
+    packed = pack.read(data_dir, preprocess) if pack.is_pack(data_dir) else None
+    found = packed.found if packed else scan.scan(data_dir, not evaluating)
+    before = None if kept in (None, OLD) else fingerprint.listed(kept)
+    unknown = not before or before.keys().isdisjoint(file.name for file in found.files())
+    divided = old_parts(found) if kept == OLD else parts.divide(found, evaluating, unknown)
+    today = fingerprint.of(found.root, divided)
+    notes = [*summary(found, divided), *scan.describe(found)]
+    if before:
+        notes += fingerprint.compare(kept, today)
+        divided = fingerprint.restore(divided, kept, evaluating)
+        today = fingerprint.of(found.root, divided)
+    names = tuple(next(classes for classes in divided.values() if classes))
+    held_out = divided.get("validation", {})
+    taught = {name: sorted([*divided["train"].get(name, ()), *held_out.get(name, ())],
+                           key=lambda file: file.name) for name in names}
+    files, labels = in_a_row(taught, names)
+    test_files, test_labels = in_a_row(divided["test"], names)
+    held = {file.name for chosen in held_out.values() for file in chosen}
+    trains = np.array([file.name not in held for file in files], bool)
     decoders = Decoders(workers)
-    parts = []
-    for pictures in (train, test):
-        paths = [path for name in class_names for path in pictures.get(name, ())]
-        counts = [len(pictures.get(name, ())) for name in class_names]
-        labels = np.repeat(np.arange(len(class_names), dtype=np.int64), counts)
-        parts += [Pictures(tuple(paths), image_size, decoders), labels]
-    if not len(parts[2]):
-        raise Error(f"{data_dir} has one picture a class and no folder test; add one, or more "
-                    "pictures to split a part off")
-    return Dataset("folder", *parts, class_names)
+    drafted = None if evaluating or kept == OLD else trains
+    dataset = Dataset("folder", images_of(files, packed, preprocess, decoders, drafted), labels,
+                      images_of(test_files, packed, preprocess, decoders), test_labels, names)
+    if kept == OLD:
+        return replace(dataset, notes=tuple(notes))
+    # Shuffled by what follows from the names, so that the first few are among the first more
+    keys = np.array([parts.key(file.identity) if taken else 1.0
+                     for file, taken in zip(files, trains, strict=True)])
+    return replace(dataset, training=np.argsort(keys, kind="stable")[:trains.sum()],
+                   validation=np.flatnonzero(~trains), notes=tuple(notes), fingerprint=today)
 
 
-def find_pictures(folder):
-    """Return {class name: paths of its pictures}, both sorted, of a folder with one a class."""
-    names = sorted(entry.name for entry in list_folder(folder) if entry.is_dir())
-    pictures = {name: sorted(entry.path for entry in list_folder(folder / name)
-                             if is_picture(entry)) for name in names}
-    empty = [name for name in names if not pictures[name]]
-    if empty:
-        raise Error(f"{folder / empty[0]} holds no pictures; remove it, or add some (possible are "
-                    f"files whose names end in {', '.join(SUFFIXES)})")
-    return pictures
+def in_a_row(classes, names):
+    """Return the files of all classes, and their labels, int64 (count,)."""
+    files = [file for name in names for file in classes.get(name, ())]
+    counts = [len(classes.get(name, ())) for name in names]
+    return files, np.repeat(np.arange(len(names), dtype=np.int64), counts)
 
 
-def list_folder(folder):
-    """Return the entries of a folder that are not hidden."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise Error(f"{folder} cannot be read ({error.strerror or error})") from None
+def images_of(files, packed, preprocess, decoders, drafted=None):
+    """Return the images of some files: Pictures, or rows of a Pack."""
+    paths = tuple(file.path for file in files)
+    return packed.images(paths) if packed else Pictures(paths, preprocess, decoders, drafted)
 
 
-def is_picture(entry):
-    """Tell whether an entry is a file with one of SUFFIXES; raise Error for a dead link."""
-    if not entry.name.lower().endswith(SUFFIXES):
-        return False
-    if entry.is_symlink() and not os.path.exists(entry.path):
-        # Left out in silence, a set of moved links would shrink without a word.
-        raise Error(f"{entry.path} is a link to a file that is not there; mend or remove it")
-    return entry.is_file()
+def summary(found, divided):
+    """Return lines that say how many pictures the classes and the parts have, and from where."""
+    counts = {name: sum(len(classes.get(name, ())) for classes in divided.values())
+              for name in next(classes for classes in divided.values() if classes)}
+    least, most = min(counts, key=counts.get), max(counts, key=counts.get)
+    each = (f"{counts[least]:,} in each" if counts[least] == counts[most] else
+            f"{counts[least]:,} ({least}) to {counts[most]:,} ({most}) in each")
+    lines = [f"{found.root}: {len(counts)} classes, {sum(counts.values()):,} pictures, {each}"]
+    for part in ("train", "validation", "test"):
+        classes = divided.get(part, {})
+        folder = found.folders.get(part)
+        files = [file for chosen in classes.values() for file in chosen]
+        if not files:
+            continue
+        if folder:
+            source = f"in {folder}"
+        elif part == "test" and "validation" in found.folders:
+            source = f"in {found.folders['validation']}, as there is no folder test"
+        else:
+            source = "drawn by their names"
+        lines.append(f"{part}: {scan.pictures(files)}, {source}{without(classes, counts)}")
+    return lines
 
 
-def check_classes(pictures, class_names, folder):
-    """Raise Error unless there are classes to test, all of which are trained too."""
-    if not pictures:
-        raise Error(f"{folder} holds no folders; one with pictures is needed for each class")
-    unknown = sorted(set(pictures) - set(class_names))
-    if unknown:
-        raise Error(f"{folder} has the class {unknown[0]!a}, but {folder.with_name('train')} has "
-                    "no such folder; each class needs pictures to train on")
+def without(classes, names):
+    """Return words for the classes of which a part has no picture."""
+    empty = [name for name in names if not classes.get(name)]
+    return f", none of {scan.shortened(empty)}" if empty else ""
 
 
-def split(pictures):
-    """Return (train, test), both {class name: paths}, the same ones on every machine.
+def old_parts(found):
+    """Return part → class → files as they were before parts followed from names.
 
-    Of each class a tenth goes to the test part, rounded, and at least one picture where there are
-    two; those with the smallest random keys are drawn. Order is kept. A class' split depends on
-    its number and on how many pictures it has, not on the other classes.
+    Only files in the classes' own folders counted, with OLD_SUFFIXES, and only the folders "test"
+    and "val"; without them, see parts.split.
     """
-    train, test = {}, {}
-    for label, (name, paths) in enumerate(pictures.items()):
-        test_count = min(max(round(len(paths) / 10), 1), len(paths) - 1)
-        # Sorting by keys, as in digits.split: other ways to draw may change with NumPy.
-        keys = generator(SPLIT_SEED, "split", label).random(len(paths))
-        drawn = set(np.argsort(keys, kind="stable")[:test_count].tolist())
-        test[name] = [path for i, path in enumerate(paths) if i in drawn]
-        train[name] = [path for i, path in enumerate(paths) if i not in drawn]
-    return train, test
+    taken = {part: {name: [file for file in files if file.identity.count("/") == 1
+                           and file.name.lower().endswith(OLD_SUFFIXES)]
+                    for name, files in classes.items()} for part, classes in found.parts.items()}
+    for part, name in (("test", "test"), ("validation", "val")):
+        if part in taken and found.folders[part].name == name:
+            return {"train": taken["train"], "test": taken[part]}
+    train, test = parts.split(taken["train"])
+    return {"train": train, "test": test}
+

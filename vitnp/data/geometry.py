@@ -84,20 +84,6 @@ def random_resized_crop(images, least_area, rng):
     return sample(images, to_device(row[:, :, None], xp), to_device(column[:, None], xp), 0)
 
 
-def resize(images, height, width):
-    """Return images with other sides, each pixel from the four around its place (bilinear).
-
-    images: (B, rows, columns, C) uint8. Pixels are areas: the centres of the corner pixels move
-    apart. Made much smaller, images lose pixels between the places, so it is for enlarging.
-    """
-    xp = get_xp(images)
-    _, rows, columns, _ = images.shape
-    row = np.clip((np.arange(height) + 0.5) * (rows / height) - 0.5, 0, rows - 1)
-    column = np.clip((np.arange(width) + 0.5) * (columns / width) - 0.5, 0, columns - 1)
-    row, column = (to_device(place.astype(np.float32), xp) for place in (row, column))
-    return sample(images, row[None, :, None], column[None, None], 0)
-
-
 def random_boxes(B, height, width, areas, aspects, rng):
     """Return tops, lefts, heights and widths (B,) of random boxes inside height x width, floats.
 

@@ -7,18 +7,18 @@ import contextlib
 import math
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, shared_memory
 
 import numpy as np
 
-from vitnp.data import picture
+from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
-CHANNELS = 3
 MOST_AT_ONCE = 64  # pictures that a process decodes before it hands them over
 
 
@@ -34,22 +34,37 @@ class Decoders:
         self._executor = None
         self._lock = threading.Lock()
 
-    def decode(self, paths, size):
-        """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3).
+    def decode(self, paths, preprocess, drafted=()):
+        """Return the pictures in a list of files as uint8 (count, height, width, C).
 
-        Raises Error for the first file that cannot be read, and where a process was killed.
+        preprocess: a Preprocess, which says how they are resized and cut; drafted: which of them
+        are decoded by draft, a list of truth values; see Pictures. Raises Error for the first file
+        that cannot be read, and where a process was killed.
         """
+        drafted = drafted or [False] * len(paths)
         if self.workers <= 1 or len(paths) <= 1:
-            return decode(paths, size)
+            return decode(paths, preprocess, drafted)
         at_once = min(math.ceil(len(paths) / (2 * self.workers)), MOST_AT_ONCE)
-        images = np.empty((len(paths), size, size, CHANNELS), np.uint8)
-        starts = range(0, len(paths), at_once)
+        chunks = [slice(start, start + at_once) for start in range(0, len(paths), at_once)]
+        shape = (len(paths), *preprocess.shape)
+        with shared_block(math.prod(shape)) as block:
+            name = block.name if block else None
+            found = list(self.each(decode_chunk, [
+                (paths[chunk], preprocess, drafted[chunk], name, chunk.start) for chunk in chunks]))
+            if block is None:
+                return np.concatenate(found)
+            return np.array(block.buf[:math.prod(shape)], np.uint8).reshape(shape)
+
+    def each(self, work, calls):
+        """Yield work(*arguments) for each arguments of calls, in order, computed by the processes.
+
+        Raises what it raises, and Error where a process was killed.
+        """
         futures = []
         try:
-            for start in starts:
-                futures.append(self._submit(paths[start:start + at_once], size))
-            for start, future in zip(starts, futures, strict=True):
-                images[start:start + at_once] = future.result()
+            futures += [self._submit(work, *arguments) for arguments in calls]
+            for future in futures:
+                yield future.result()
         except BrokenExecutor:
             self.close()
             raise Error(
@@ -59,19 +74,19 @@ class Decoders:
         except BaseException as error:
             for future in futures:
                 future.cancel()
+            wait(futures)       # none may write to a block that is gone
             if isinstance(error, Error):
                 # Made anew, because it carries the other process' traceback as its cause.
                 raise Error(str(error)) from None
             raise
-        return images
 
-    def _submit(self, paths, size):
+    def _submit(self, work, *arguments):
         with self._lock, interrupts_blocked():
             if self._executor is None:
                 # Not fork, which copies the locks that other threads hold.
                 context = multiprocessing.get_context("spawn")
                 self._executor = ProcessPoolExecutor(self.workers, context, start_process)
-            return self._executor.submit(decode, paths, size)
+            return self._executor.submit(work, *arguments)
 
     def close(self):
         """End the processes; a later decode() starts new ones."""
@@ -89,21 +104,26 @@ class Decoders:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Picture files that read like a uint8 array (count, size, size, 3), RGB.
+    """Picture files that read like a uint8 array (count, height, width, C).
 
     Indexing as an array's first axis is indexed (a number, a slice, an array of indices or of
-    truth values) decodes the chosen files, resizes each to the square (bilinear; the whole
-    picture, so that its proportions change) and returns an array.
+    truth values) decodes the chosen files, as preprocess says, and returns an array.
+
+    Those that are `drafted`, the ones to train on, are decoded by draft: a JPEG is made smaller
+    while it is decoded, by 2, 4 or 8, to no less than twice the size. That takes a quarter of the
+    time for 12 megapixels, and changes pixels by 0.2 to 1.2 of 255 in the mean of five
+    photographs. All others have the pixels that vitnp.predict sees.
     """
 
     paths: tuple[str, ...]
-    size: int
+    preprocess: Preprocess
     decoders: Decoders
+    drafted: np.ndarray | None = None       # a truth value for each; None: none of them
 
     @property
     def shape(self):
-        """The shape of all images: (count, size, size, 3)."""
-        return (len(self.paths), self.size, self.size, CHANNELS)
+        """The shape of all images: (count, height, width, C)."""
+        return (len(self.paths), *self.preprocess.shape)
 
     @property
     def ndim(self):
@@ -119,9 +139,11 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, key):
-        """Return the chosen images, uint8 (..., size, size, 3); raise Error for a damaged file."""
+        """Return the chosen images, uint8 (..., height, width, C); Error for a damaged file."""
         chosen = np.arange(len(self))[key]
-        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.size)
+        drafted = () if self.drafted is None else self.drafted[chosen].reshape(-1).tolist()
+        images = self.decoders.decode([self.paths[i] for i in chosen.flat], self.preprocess,
+                                      drafted)
         return images.reshape(*chosen.shape, *self.shape[1:])
 
     def close(self):
@@ -135,12 +157,43 @@ class Pictures:
         self.close()
 
 
-def decode(paths, size):
-    """Return the pictures in a list of files, resized, as uint8 (count, size, size, 3)."""
-    images = np.empty((len(paths), size, size, CHANNELS), np.uint8)
-    for image, path in zip(images, paths, strict=True):
-        image[:] = picture.read(path, size, size)
+def decode(paths, preprocess, drafted):
+    """Return the pictures in a list of files as uint8 (count, height, width, C)."""
+    images = np.empty((len(paths), *preprocess.shape), np.uint8)
+    for image, path, draft in zip(images, paths, drafted, strict=True):
+        image[:] = preprocess.read(path, draft)
     return images
+
+
+def decode_chunk(paths, preprocess, drafted, name, start):
+    """Decode pictures to their places, from `start` on, in a block of memory, or return them."""
+    images = decode(paths, preprocess, drafted)
+    if name is None:
+        return images
+    block = shared_memory.SharedMemory(name)
+    pixels = np.frombuffer(block.buf, np.uint8, images.size, start * images[0].size)
+    pixels[:] = images.reshape(-1)
+    del pixels                  # the block cannot be closed while there is a view of it
+    block.close()
+    return None
+
+
+@contextlib.contextmanager
+def shared_block(size):
+    """Yield a SharedMemory of so many bytes, or None where the system has no room for it."""
+    try:
+        # Containers often have 64 MB: what does not fit there kills the process that writes it
+        if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free < 2 * size:
+            raise OSError
+        block = shared_memory.SharedMemory(create=True, size=size)
+    except OSError:
+        yield None
+        return
+    try:
+        yield block
+    finally:
+        block.close()
+        block.unlink()
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ class Source:
 
     The files lie under the address `base`. Where the one file is an archive, `unpacked` is the
     folder in it, and `members` the size in bytes of each file there that is wanted, None for a
-    text that training can do without.
+    text that training can do without. `layout`: how pictures get to folders of classes, see
+    vitnp.data.oxford.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Source:
     files: tuple[File, ...]
     unpacked: str | None = None
     members: dict[str, int | None] = field(default_factory=dict)
+    layout: str | None = None
 
 
 KRIZHEVSKY = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
@@ -85,6 +87,28 @@ SOURCES = {
         unpacked="cifar-100-binary",
         members={"train.bin": 153700000, "test.bin": 30740000,
                  "coarse_label_names.txt": None, "fine_label_names.txt": None},
+    ),
+    "oxford-pets": Source(
+        title="Oxford-IIIT Pet, 3,680 + 3,669 photographs of 37 breeds of cats and dogs, by "
+              "O. M. Parkhi, A. Vedaldi, A. Zisserman and C. V. Jawahar",
+        base="https://www.robots.ox.ac.uk/~vgg/data/pets/data/",
+        licence="CC BY-SA 4.0",
+        cite="Parkhi, Vedaldi, Zisserman, Jawahar, Cats and Dogs, CVPR 2012",
+        files=(File("annotations.tar.gz", 19173078, "95a8c909bbe2e81eed6a22bccdf3f68f"),
+               File("images.tar.gz", 791918971, "5c4f3ee8e5d25df40f4fd59a7f44e54c")),
+        layout="pets",
+    ),
+    "flowers-102": Source(
+        title="Oxford Flowers-102, 1,020 + 1,020 (validation) + 6,149 photographs of 102 kinds of "
+              "flowers, by M.-E. Nilsback and A. Zisserman",
+        base="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+        licence="none is stated; the authors ask to be cited",
+        cite="Nilsback, Zisserman, Automated Flower Classification over a Large Number of Classes, "
+             "ICVGIP 2008",
+        files=(File("imagelabels.mat", 502, "e0620be6f572b9609742df49c70aed4d"),
+               File("setid.mat", 14989, "a5357ecc9cb78c4bef273ce3793fc85c"),
+               File("102flowers.tgz", 344862509, "52808999861908f626f3c1f4e79d11fa")),
+        layout="flowers",
     ),
 }
 

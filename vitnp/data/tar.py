@@ -18,11 +18,19 @@ WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTY
 def read_members(path, wanted, max_bytes):
     """Return {name: bytearray} of the files in an archive, packed with gzip or not.
 
-    wanted: the names to return, of which those that are there are returned; max_bytes: where
-    reading stops, in bytes unpacked, all members and headers together. Raises Error for a damaged
-    or longer archive, and where a wanted member is there twice or is no file.
+    wanted, max_bytes, errors: see each_member.
     """
-    members = {}
+    return dict(each_member(path, wanted, max_bytes))
+
+
+def each_member(path, wanted, max_bytes):
+    """Yield (name, bytearray) of the files in an archive, packed with gzip or not, one by one.
+
+    wanted: the names to yield, of which those that are there are; max_bytes: where reading stops,
+    in bytes unpacked, all members and headers together. Raises Error for a damaged or longer
+    archive, and where a wanted member is there twice or is no file.
+    """
+    seen = set()
     try:
         with open_unpacked(path) as stream:
             while (header := read_header(stream, path)) is not None:
@@ -32,8 +40,9 @@ def read_members(path, wanted, max_bytes):
                                 f"but is read to {max_bytes} bytes only, unpacked")
                 name = header.name.removeprefix("./")
                 if name in wanted:
-                    check_member(header, name in members, path)
-                    members[name] = read_data(stream, size, path)
+                    check_member(header, name in seen, path)
+                    seen.add(name)
+                    yield name, read_data(stream, size, path)
                     skip(stream, -size % BLOCK, path)
                 else:
                     skip(stream, size + -size % BLOCK, path)
@@ -45,7 +54,6 @@ def read_members(path, wanted, max_bytes):
         reason = getattr(error, "strerror", None) or error
         raise Error(f"{path} cannot be read ({reason}), but a whole archive, .tar or .tar.gz, "
                     "was expected") from None
-    return members
 
 
 def read_header(stream, path):

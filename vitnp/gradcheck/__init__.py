@@ -1,4 +1,4 @@
-"""Check every hand-written backward against finite differences.
+"""Finite differences, and the cases on which they check every backward.
 
     python -m vitnp.gradcheck [--device cpu|gpu|auto] [--only LAYER]
 

@@ -1,4 +1,4 @@
-"""The command `python -m vitnp.gradcheck`: all cases, as a table."""
+"""Check every hand-written backward against finite differences."""
 
 from vitnp import gradcheck
 from vitnp.backend import pick_device
@@ -11,7 +11,7 @@ from vitnp.gradcheck.cases import all_cases
 def main(arguments):
     """Check all cases, print the table, and return 1 if one failed."""
     parser = command.Parser(prog="python -m vitnp.gradcheck",
-                            description=gradcheck.__doc__.splitlines()[0])
+                            description=__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
     parser.add_argument("--only", metavar="LAYER", help="check only cases with this in their name")
     options = parser.parse_args(arguments)

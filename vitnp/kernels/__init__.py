@@ -1,4 +1,4 @@
-"""Fused CUDA kernels: each the twin of a textbook layer, as a GPU runs it in one launch or two.
+"""CUDA kernels, each the twin of a textbook layer.
 
 A textbook layer launches a small program on the GPU for each line, and each of them reads and
 writes whole arrays. Here a layer is one program, with the same arguments and results. `ops()` puts

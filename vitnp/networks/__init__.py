@@ -1,4 +1,7 @@
-"""Which network a configuration is of: `vit`, `resnet` and `masked` have alike functions."""
+"""Which network a configuration means, and the networks beside the ViT.
+
+`vit`, `resnet` and `masked` have functions of the same names, which do the same.
+"""
 
 from vitnp import kernels, vit
 from vitnp.config import ViTConfig

@@ -1,1 +1,1 @@
-"""One step on many cores: micro-batches over threads. It knows no recipe and no files."""
+"""One step on many cores: micro-batches over threads; no recipe, no files."""

@@ -73,14 +73,16 @@ def micro_batch_size(config, batch_size):
 
 
 def loss_and_gradients(images, targets, params, gradients, config, ops=textbook, smoothing=0.0,
-                       draw=None, micro_batch=None, threads=1, head_only=False, add_up=None):
+                       draw=None, micro_batch=None, threads=1, head_only=False,
+                       class_weights=None, add_up=None):
     """Write the gradients of a batch's mean loss to a tree, and return losses (B,), logits (B, K).
 
     images: (B, height, width, C), scaled; targets: integers (B,) or probabilities (B, K);
     params, gradients: trees of one shape, gradients is overwritten; draw: a function that returns
     the Generator for the dropout of the micro-batch with a given first image, or None.
     head_only=True: for a linear probe, the head's gradients alone are written, the blocks run
-    without dropout and no cache of theirs is kept. add_up: add_in_turn, or that of ranks.
+    without dropout and no cache of theirs is kept. class_weights: a factor (K,) of each class'
+    gradients, or None. add_up: add_in_turn, or that of ranks.
     """
     network = networks.of(config)
     forward, backward = network.forward, network.backward
@@ -93,6 +95,10 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
         losses, loss_cache = ops.cross_entropy.forward(logits, targets[part], smoothing)
         # mean loss = Σ losses / B, over the whole batch
         dlosses = get_xp(losses).full_like(losses, 1.0 / len(images))
+        if class_weights is not None:
+            # of mixed images the mean of both classes' factors
+            of_part = targets[part]
+            dlosses *= class_weights[of_part] if of_part.ndim == 1 else of_part @ class_weights
         dlogits = ops.cross_entropy.backward(dlosses, loss_cache)
         backward(dlogits, cache, add)
         return losses, logits

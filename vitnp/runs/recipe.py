@@ -5,9 +5,12 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vitnp.config import ViTConfig, is_number, plain_numbers
-from vitnp.data.dataset import statistics
+from vitnp.data import FOLDERS, NAMES
+from vitnp.data.dataset import Dataset, statistics
+from vitnp.data.likeness import ground_of
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.networks.resnet import ResNetConfig
@@ -16,12 +19,12 @@ LARGEST = {"weight_decay": 1_000_000, "warmup_epochs": 1_000_000, "clip_norm": 1
            "rotate": 180, "flip": 1, "magnitude": 10, "erase": 1, "mixup": 100, "cutmix": 100}
 OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions", "gelu")
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
-CHOICES = {"optimizer": ("adamw", "sgd"), "tune": ("all", "head"),
-           "position_start": ("normal", "sincos"), "scale": ("half", "data"),
-           "precision": ("float32", "bfloat16")}
+CHOICES = {"optimizer": ("adamw", "sgd"), "best": ("accuracy", "class-mean"),
+           "tune": ("all", "head"), "position_start": ("normal", "sincos"),
+           "scale": ("half", "data"), "precision": ("float32", "bfloat16")}
 
 
-def option(default, text):
+def option(default: Any, text: str) -> Any:
     """Return a field of Recipe: its default and the help of its option."""
     return field(default=default, metadata={"help": text})
 
@@ -36,7 +39,7 @@ class Recipe:
 
     model: str = option("tiny/4", "variant and patch side, such as tiny/4, small/4 or S/16; or a "
                         "residual network, resnet-8, -12, -16 or -20")
-    data: str = option("digits", "digits, mnist, fashion-mnist, cifar10, cifar100, folder or npz")
+    data: str = option("digits", ", ".join(NAMES))
     data_dir: str | None = option(None, "folder that holds the files, by default data/NAME")
     image_size: int | None = option(None, "side to which images are resized; by default 224 for a "
                                     "folder's pictures, and their own for all others")
@@ -66,6 +69,10 @@ class Recipe:
     mixup: float = option(0.0, "alpha of mixing pairs of images by weight; 0 for none")
     cutmix: float = option(0.0, "alpha of mixing pairs of images by a rectangle; 0 for none")
     label_smoothing: float = option(0.1, "share of the target spread over all classes")
+    balance: bool = option(False, "let all classes count alike in the loss, however many images "
+                           "they have")
+    best: str = option("accuracy", "what the validation chooses the best weights by: accuracy, or "
+                       "class-mean, the mean of the classes' accuracies")
     dropout: float = option(0.0, "share of numbers dropped after each part")
     stochastic_depth: float = option(0.0, "share of images that skip the last block's branches")
     stem: str | None = option(None, "channels of a convolutional stem's layers, such as 24,48, of "
@@ -91,8 +98,16 @@ class Recipe:
     evaluate_every: int = option(1, "epochs between two looks at the validation part")
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         plain_numbers(self)
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.type in (str, str | None):
+                self._check(item.name, (isinstance(value, str) and "\0" not in value)
+                            or (value is None and item.type != str), "text")
+        for name in ("dropout", "stochastic_depth"):
+            value = getattr(self, name)
+            self._check(name, isinstance(value, int | float) and value is not True, "a number")
         for name in ("epochs", "batch_size", "evaluate_every"):
             self._check(name, is_whole(getattr(self, name), 1), "a whole number of at least 1")
         for name in ("threads", "workers", "micro_batch", "image_size", "heads",
@@ -111,7 +126,8 @@ class Recipe:
         self._check("layer_decay", is_number(self.layer_decay) and 0 < self.layer_decay <= 1,
                     "a number above 0, at most 1")
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
-        self._check("tf32", isinstance(self.tf32, bool), "true or false")
+        for name in ("tf32", "balance"):
+            self._check(name, isinstance(getattr(self, name), bool), "true or false")
         self._check("tf32", not self.tf32 or self.precision == "float32",
                     "left out with --precision bfloat16, whose factors are shorter still")
         for name, choices in CHOICES.items():
@@ -129,18 +145,18 @@ class Recipe:
                         f"it must be {possible}")
 
     @property
-    def network(self):
+    def network(self) -> str:
         """What tables call the network: the model, or the weights that it started from."""
         if self.init_from is None:
             return self.model
         return f"{Path(self.init_from).resolve().name} fine-tuned"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """What figures call the run."""
         return f"{self.network} on {self.data}"
 
-    def configure(self, dataset):
+    def configure(self, dataset: Dataset) -> tuple[ViTConfig | ResNetConfig, Preprocess]:
         """Return the ViTConfig or ResNetConfig, and the Preprocess, for a data set."""
         height, width, channels = dataset.train_images.shape[1:]
         self._check("crop_padding", self.crop_padding < min(height, width),
@@ -156,8 +172,10 @@ class Recipe:
                 stochastic_depth=self.stochastic_depth)
         mean, std = (0.5,) * channels, (0.5,) * channels
         if self.scale == "data":
-            mean, std = statistics(dataset.train_images, dataset.train_labels)
-        return config, Preprocess((height, width), mean, std)
+            mean, std = statistics(dataset.train_images, dataset.train_labels,
+                                   dataset.parts()[0])
+        ground = ground_of(dataset.train_images)
+        return config, Preprocess((height, width), mean, std, ground=ground)
 
     def _stem(self):
         """Return the stem's channels as numbers."""
@@ -209,6 +227,21 @@ def from_options(options, preset=None):
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}
     return Recipe(**(preset or {}) | given)
+
+
+def check_effect(recipe, given):
+    """Raise Error where an option that was given can have no effect, with the others as they are.
+
+    given: names of fields.
+    """
+    learned = recipe.positions == "learned" and not recipe.model.startswith("resnet")
+    needs = {"heads": (recipe.init_from, "without --init-from"),
+             "magnitude": (recipe.randaugment, "without --randaugment"),
+             "position_start": (learned, "where no positions are learned"),
+             "layer_decay": (recipe.tune == "all", "with --tune head"),
+             "workers": (recipe.data in FOLDERS, "with data that are no picture files")}
+    for name, (has_effect, where) in needs.items():
+        recipe._check(name, has_effect or name not in given, f"left out {where}: it has no effect")
 
 
 def changes(options, preset=None):

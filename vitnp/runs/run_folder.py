@@ -1,19 +1,20 @@
 """The folder of a run: what lies in it, and how it is made, written and read."""
 
-import contextlib
 import errno
 import itertools
 import json
 import os
 import shutil
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vitnp import __version__
 from vitnp.checkpoint import native
 from vitnp.checkpoint.locate import CHECKPOINT, PREVIOUS
-from vitnp.common.files import refusing, sync, write_json
+from vitnp.common import files
+from vitnp.common.files import refusing, replacing, sync, write_json
 from vitnp.common.progress import say
+from vitnp.data import fingerprint
 from vitnp.errors import Error
 from vitnp.runs.recipe import Recipe
 
@@ -22,35 +23,40 @@ FORMAT = 1
 ROOM = 10_000_000       # bytes for everything but the checkpoints
 
 
-def create(out, data, model, recipe, preprocess):
+def create(out, data, model, recipe, preprocess, pictures=None):
     """Make and return the folder of a new run: `out`, or the first free runs/DATA-001, -002, …
 
-    model, recipe, preprocess: dicts for its config.json. A folder that was not there appears with
-    this file in it, so that a run can be resumed from the moment on at which its folder is there.
+    model, recipe, preprocess: dicts for its config.json; pictures: the fingerprint of those that it
+    is trained on, if they are files. A folder that was not there appears with these files in it,
+    so that a run can be resumed from the moment on at which its folder is there.
     Raises Error where `out` holds something already or cannot be made.
     """
-    content = (model, recipe, preprocess)
+    def write(folder):
+        if pictures is not None:
+            fingerprint.write(folder, pictures)
+        write_config(folder, model, recipe, preprocess)
+
     if out is None:
         with refusing("no folder can be made in runs", "choose another place with --out"):
-            return place(Path("runs"), content, (f"{data}-{i:03}" for i in itertools.count(1)))
+            return place(Path("runs"), write, (f"{data}-{i:03}" for i in itertools.count(1)))
     folder = Path(out)
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         if not os.path.isdir(folder):
-            return place(folder.parent, content, [folder.name])
+            return place(folder.parent, write, [folder.name])
         if any(folder.iterdir()):
             raise Error(f"the folder {folder} is not empty; choose another --out, "
                         "or leave it out for a new one")
-        write_config(folder, *content)
+        write(folder)
     return folder
 
 
-def place(above, content, names):
-    """Make a folder with its config.json under the first name that is free, in the folder above."""
+def place(above, write, names):
+    """Make a folder, filled by write(folder), under the first free name in the folder above."""
     above.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".new-run-", dir=above))
     try:
         made.chmod(0o777 & ~current_umask())        # mkdtemp makes it for the owner alone
-        write_config(made, *content)
+        write(made)
         for name in names:
             if os.path.lexists(above / name):
                 continue
@@ -76,7 +82,7 @@ def current_umask():
 
 def write_config(folder, model, recipe, preprocess):
     """Write config.json: dicts of the model's, the recipe's and the preprocessing's fields."""
-    content = {"format": FORMAT, "vitnp": installed_version(), "model": model, "recipe": recipe,
+    content = {"format": FORMAT, "vitnp": __version__, "model": model, "recipe": recipe,
                "preprocess": preprocess}
     write_json(Path(folder) / CONFIG, content)
 
@@ -106,16 +112,8 @@ def read_recipe(folder):
                     f"{error}") from None
 
 
-def installed_version():
-    """Return the version of vitnp, or "unknown" where it is used without being installed."""
-    try:
-        return version("vitnp")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def append_metrics(folder, record):
-    """Add one line to metrics.jsonl, in one write, or leave the file as it was."""
+    """Add one line to metrics.jsonl, in one write, and sync it; or leave the file as it was."""
     path = Path(folder) / METRICS
     line = (json.dumps(record) + "\n").encode()
     try:
@@ -123,6 +121,8 @@ def append_metrics(folder, record):
             length = file.seek(0, os.SEEK_END)
             try:
                 if file.write(line) == len(line):
+                    # The checkpoint that counts this line must not be on the disk before it
+                    os.fsync(file.fileno())
                     return
                 reason = "the disk is full"
             except OSError as error:
@@ -140,14 +140,30 @@ def metrics_length(folder):
 
 
 def cut_metrics(folder, length):
-    """Cut metrics.jsonl to the length that it had when the checkpoint was written."""
+    """Cut metrics.jsonl to the length that it had when the checkpoint was written.
+
+    Lines that a crash has damaged are taken out, with a word, and so are those that it has cut.
+    """
     path = Path(folder) / METRICS
     found = metrics_length(folder)
-    if found < length:
-        say(f"{path} has lost {length - found} bytes since the checkpoint; the run goes on with "
-            "what is left")
-    elif found > length:
-        os.truncate(path, length)
+    if not found and not length:
+        return
+    data = path.read_bytes()[:length] if found else b""
+    whole = b"".join(line for line in data.splitlines(keepends=True) if is_record(line))
+    lost = length - len(whole)
+    if lost:
+        say(f"{path} has lost {lost} bytes since the checkpoint; the run goes on with what is left")
+    if found != len(whole):
+        with replacing(path) as aside:
+            aside.write_bytes(whole)
+
+
+def is_record(line):
+    """Tell whether a line of metrics.jsonl is whole."""
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def last_line(folder):
@@ -211,28 +227,14 @@ def is_young(folder):
     return not path.exists() or path.read_bytes().count(b"\n") <= 1
 
 
-@contextlib.contextmanager
 def locked(folder):
-    """Keep other processes from training in this folder; Error where one is at it.
-
-    The lock is the system's and ends with the process, however it ends.
-    """
-    try:
-        import fcntl
-    except ImportError:         # not on Windows
-        yield
-        return
-    with open(Path(folder) / CONFIG) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Error(f"another process is training in {folder}; wait for it, "
-                        "or stop it first") from None
-        yield
+    """Keep other processes from training in this folder; Error where one is at it."""
+    return files.locked(Path(folder) / CONFIG, f"another process is training in {folder}; wait for "
+                        "it, or stop it first")
 
 
 def remove_litter(folder):
     """Remove what a killed process was about to write; the last pattern is safetensors' own."""
-    for pattern in (".*.safetensors.*", ".*.json.*", ".*.png.*", ".tmp??????"):
+    for pattern in (".*.safetensors.*", ".*.json.*", ".*.jsonl.*", ".*.png.*", ".tmp??????"):
         for path in Path(folder).glob(pattern):
             path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The paper's experiments, at the size of a laptop: python -m vitnp.study NAME."""
+"""The paper's experiments, at the size of a laptop."""

@@ -5,9 +5,11 @@
 
 NAME is data-size, scaling, positions, transfer or bias. Each run that has finished is a line of
 results.jsonl in the folder of --out, by default studies/NAME, and figure.png is drawn from these
-lines. Called again, the study goes on where it was stopped. --small is a form of a minute, on the
-digits, to see whether all works. mpiexec deals the runs to its processes, each of which needs
-memory and cores (--threads) for a run of its own; --out must be a folder that all of them see.
+lines. Called again, the study goes on where it was stopped. All is written into this folder; only
+bias without --out takes the networks of data-size from studies/data-size, or trains them there.
+--small is a form of a minute, on the digits, to see whether all works. mpiexec deals the runs to
+its processes, each of which needs memory and cores (--threads) for a run of its own; --out must be
+a folder that all of them see.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitnp.common import command
-from vitnp.common.files import refusing
+from vitnp.common.files import making
 from vitnp.errors import Error
 
 NAMES = ("data-size", "scaling", "positions", "transfer", "bias")
@@ -45,18 +47,18 @@ def main(arguments):
     world, how = ranks.world(), {"device": options.device, "threads": options.threads}
     study = importlib.import_module(f"vitnp.study.{options.name.replace('-', '_')}")
     folder = Path(options.out or f"studies/{options.name}{'-small' * options.small}")
-    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
-        folder.mkdir(parents=True, exist_ok=True)
+    beside = folder if options.out else folder.parent
     settings = [with_data(setting, options.data_dir, folder, how)
                 for setting in study.settings(options.small)]
-    if hasattr(study, "prepare"):
-        source = with_data(study.source(options.small), options.data_dir, folder, how)
-        ranks.first(world, study.prepare, folder, source)
-    ranks.first(world, gather, folder)
-    done = ranks.first(world, read, folder)
-    missing = [setting for setting in settings
-               if not any(setting.facts.items() <= record.items() for record in done)]
-    take(study, dealt(missing, world), folder, world)
+    with making(folder, "choose another --out"):
+        if hasattr(study, "prepare"):
+            source = with_data(study.source(options.small), options.data_dir, folder, how)
+            ranks.first(world, study.prepare, folder, source)
+        ranks.first(world, gather, folder)
+        done = ranks.first(world, read, folder)
+        missing = [setting for setting in settings
+                   if not any(setting.facts.items() <= record.items() for record in done)]
+        take(study, dealt(missing, world), folder, beside, world)
     ranks.first(world, draw, study, folder)
     print(folder / "figure.png")
     return 0
@@ -95,15 +97,18 @@ def with_data(setting, data_dir, folder, how=None):
                    origin=with_data(setting.origin, data_dir, folder, how))
 
 
-def take(study, settings, folder, world):
-    """Take runs, and write their lines to results.jsonl; other ranks have a file each till then."""
+def take(study, settings, folder, beside, world):
+    """Take runs, and write their lines to results.jsonl; other ranks have a file each till then.
+
+    beside: where the folders of other studies are, whose runs this one needs.
+    """
     from vitnp.common import progress
     from vitnp.study.settings import train
 
     path = folder / (f"results-{world.rank}.jsonl" if world and world.rank else "results.jsonl")
     for number, setting in enumerate(settings, start=1):
         progress.say(f"run {number} of {len(settings)}: {setting.name}")
-        place = train(setting, folder.parent / setting.study if setting.study else folder)
+        place = train(setting, beside / setting.study if setting.study else folder)
         records = study.records_of(setting, place)
         with open(path, "a") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from vitnp import model, networks, params, positions, vit
-from vitnp.checkpoint import locate
+from vitnp.checkpoint import hub, locate
 from vitnp.config import ViTConfig
-from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 
@@ -17,9 +16,15 @@ def load(path, heads=None):
     heads: see vitnp.load. The way is that of the library whose layout the file has, for
     vitnp's own that of the authors.
     """
+    path = hub.local(path)
     which = locate.best_or_last(path)
     _, layout = locate.find(path, which)
     return model.load(path, which, heads), "google" if layout == "native" else layout
+
+
+def preprocess_of(recipe):
+    """Return the Preprocess of the network that a recipe starts from, or None."""
+    return load(recipe.init_from, recipe.heads)[0].preprocess if recipe.init_from else None
 
 
 def start_from(pretrained, config, preprocess, method="google"):
@@ -27,8 +32,8 @@ def start_from(pretrained, config, preprocess, method="google"):
 
     The head is replaced by zeros, a pre-logits layer is dropped, and the positions are resized to
     the new grid, the class token's kept; all other weights stay. Sizes, pooling, kind of positions,
-    GELU and the images' scale are those of the trained network; image size, classes and rates of
-    dropout those of config and preprocess. method: see positions.resize.
+    GELU and the images' preprocessing are those of the trained network; image size, classes and
+    rates of dropout those of config and preprocess. method: see positions.resize.
     Source: Dosovitskiy et al. 2021, section 3.2.
 
     Raises Error where the images have other channels, or cannot be cut into the patches.
@@ -50,8 +55,8 @@ def start_from(pretrained, config, preprocess, method="google"):
         if path.startswith("embedding/position"):
             tensor = resized(path, tensor, old, new, method)
         tree[path][...] = tensor
-    scale = pretrained.preprocess
-    return new, Preprocess(preprocess.size, scale.mean, scale.std, scale.resample), flat
+    scale = pretrained.preprocess.with_size(preprocess.size)
+    return new, replace(scale, ground=preprocess.ground), flat
 
 
 def resized(path, position, old, new, method):

@@ -4,6 +4,8 @@ An objective is a module with the names of this one, which the loop calls. The o
 masked_patches.
 """
 
+import math
+
 import numpy as np
 
 from vitnp import model, networks, params
@@ -17,20 +19,28 @@ from vitnp.runs import run_folder
 from vitnp.training import initial_weights, steps
 from vitnp.training.steps import compute_gradients
 
-__all__ = ["COMMAND", "PREFIX", "SUFFIX", "batch", "checkpoint", "compute_gradients", "finish",
-           "go_on", "kept", "parts", "published", "start", "validate"]
+__all__ = ["COMMAND", "END", "PREFIX", "SUFFIX", "batch", "checkpoint", "class_weights",
+           "compute_gradients", "finish", "go_on", "kept", "origin", "parts", "published", "remark",
+           "start", "validate"]
 
 COMMAND = "vitnp.train"     # what resumes such a run
 SUFFIX = ""                 # of the folder's name
 PREFIX = ""                 # of the state's tensors in a checkpoint
+END = "test"                # what comes after the last epoch
 
 
-def start(recipe, dataset):
+def origin(recipe):
+    """Return (Model, how its positions are resized) that the weights come from, or None."""
+    if recipe.init_from is None:
+        return None
+    return initial_weights.load(recipe.init_from, recipe.heads)
+
+
+def start(recipe, dataset, origin=None):
     """Return (config, preprocess, flat): the network and the weights that it starts from."""
     config, preprocess = recipe.configure(dataset)
-    if recipe.init_from is not None:
-        pretrained, method = initial_weights.load(recipe.init_from, recipe.heads)
-        return initial_weights.start_from(pretrained, config, preprocess, method)
+    if origin is not None:
+        return initial_weights.start_from(origin[0], config, preprocess, origin[1])
     flat = networks.of(config).init(config, generator(recipe.seed, "init"))
     if recipe.position_start == "sincos" and isinstance(config, ViTConfig):
         initial_weights.start_with_waves(flat, config)
@@ -52,6 +62,28 @@ def go_on(recipe, dataset, tensors, facts, path):
                     "folder that the run was trained on with --data-dir")
     shapes = networks.of(saved.config).shapes(saved.config)
     return saved.config, saved.preprocess, params.allocate(shapes, np.float32, np)
+
+
+def class_weights(recipe, labels, classes):
+    """Return a factor (K,) for each class, float32, or None without --balance.
+
+    It is N / (K N_k), so that every class counts alike and the mean over all N images is 1.
+    """
+    if not recipe.balance:
+        return None
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def remark(run, record):
+    """Return a hint where an epoch's loss is still that of guessing, ln K, or None."""
+    chance = math.log(run.trained.config.classes)
+    warmup = min(run.recipe.warmup_epochs, run.recipe.epochs / 2)
+    if record["epoch"] <= warmup or abs(record["train_loss"] - chance) > chance / 200:
+        return None
+    return (f"the loss of this epoch is ln {run.trained.config.classes} = {chance:.3f}, that of "
+            "guessing: nothing is learned; look at a batch (python -m vitnp.visualize batch), and "
+            "try another --learning-rate")
 
 
 def parts(run):
@@ -82,10 +114,13 @@ def kept(run, state):
 
 
 def validate(run):
-    """Return mean loss and accuracy on the validation part."""
+    """Return mean loss and accuracy on the validation part, and what else chooses the best."""
     score = evaluation.score(run.averaged, run.dataset.train_images, run.dataset.train_labels,
                              run.validation, world=run.world)
-    return score.loss, score.accuracy
+    if run.recipe.best == "accuracy":
+        return score.loss, score.accuracy
+    # NaN where a class has no image
+    return score.loss, score.accuracy, float(np.nanmean(score.class_accuracies))
 
 
 def finish(run, best, best_epoch):

@@ -7,25 +7,29 @@ network does not see (masked_patches.py).
 import contextlib
 import dataclasses
 import math
+import os
 import time
 import traceback
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from vitnp import data, kernels, model, networks, params
+from vitnp import kernels, model, networks, params
+from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
 from vitnp.data.batches import ahead, epoch_order
-from vitnp.errors import Error
-from vitnp.layers import textbook
+from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
-from vitnp.parallel.ranks import first
+from vitnp.parallel.ranks import Ranks, first
 from vitnp.runs import run_folder
-from vitnp.training import labels, steps
+from vitnp.runs.recipe import Recipe
+from vitnp.training import forecast, labels, run_data, steps
 from vitnp.training.run import Run
 from vitnp.training.saving import (
     Standing,
@@ -42,7 +46,9 @@ READ_EVERY = 20     # steps between two looks at the loss: each look waits for a
 SAVE_SECONDS = 300  # between two checkpoints within a long epoch
 
 
-def train(recipe, out=None, ops=textbook, objective=labels, world=None):
+def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = textbook,
+          objective: ModuleType = labels,
+          world: Ranks | None = None) -> tuple[Path, Model, Score | None]:
     """Train as the recipe says and return (run folder, Model, test Score or None).
 
     world: the Ranks of MPI that train together, or None.
@@ -52,14 +58,17 @@ def train(recipe, out=None, ops=textbook, objective=labels, world=None):
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
     run, state = prepare(recipe, ops, objective, world)
-    facts = (objective.published(run.trained).config, run.recipe, run.trained.preprocess)
+    config, preprocess = objective.published(run.trained).config, run.trained.preprocess
     folder = run.first(run_folder.create, out, recipe.data + objective.SUFFIX,
-                       *map(dataclasses.asdict, facts))
+                       *map(dataclasses.asdict, (config, run.recipe, preprocess)),
+                       run.dataset.fingerprint)
     with locked(folder, world):
         return fit(replace(run, folder=folder), state, Standing())
 
 
-def resume(folder, changes=None, ops=textbook, objective=labels, world=None):
+def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None,
+           ops: Ops = textbook, objective: ModuleType = labels,
+           world: Ranks | None = None) -> tuple[Path, Model, Score | None]:
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
     changes: fields of the recipe that have no influence on the result, such as threads. Raises
@@ -73,7 +82,7 @@ def resume(folder, changes=None, ops=textbook, objective=labels, world=None):
         if last:
             run, state = go_on(recipe, ops, objective, world, *last)
         else:
-            run, state = prepare(recipe, ops, objective, world)
+            run, state = prepare(recipe, ops, objective, world, folder)
         run, standing, length = replace(run, folder=folder), Standing(), 0
         if last:
             standing, state.step, length = read_standing(*last[1:])
@@ -94,25 +103,24 @@ def with_changes(recipe, changes):
     return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
 
-def prepare(recipe, ops=textbook, objective=labels, world=None):
-    """Return the Run, as yet without a folder, and the State before its first step."""
-    dataset = load_data(recipe)
-    return assemble(recipe, dataset, *objective.start(recipe, dataset), ops, objective, world)
+def prepare(recipe, ops=textbook, objective=labels, world=None, folder=None):
+    """Return the Run, as yet without its folder, and the State before its first step.
+
+    folder: where the run goes on before its first checkpoint.
+    """
+    origin = objective.origin(recipe)
+    dataset = run_data.load(recipe, origin and origin[0].preprocess, folder)
+    found = objective.start(recipe, dataset, origin)
+    return assemble(recipe, dataset, *found, ops, objective, world)
 
 
 def go_on(recipe, ops, objective, world, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
-    dataset = load_data(recipe)
+    dataset = run_data.load(recipe, model.preprocess_of(facts, path), path.parent)
     found = objective.go_on(recipe, dataset, tensors, facts, path)
     run, state = assemble(recipe, dataset, *found, ops, objective, world)
     steps.restore(state, tensors, run.trained.config, path, objective.PREFIX)
     return run, state
-
-
-def load_data(recipe):
-    """Return the Dataset that a recipe names."""
-    return data.load(recipe.data, recipe.data_dir, recipe.image_size,
-                     recipe.workers or lanes.cores())
 
 
 def assemble(recipe, dataset, config, preprocess, flat, ops, objective, world):
@@ -125,9 +133,11 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective, world):
     if ops is textbook:                                 # a caller's own layers go before
         ops = networks.layers_of(config, recipe.ops, recipe.precision)
     shapes = networks.of(config).shapes(config)
-    training, validation = data.split_validation(dataset.train_labels)
-    training = some_of(training, recipe.train_images)
+    training, validation = dataset.parts()
+    training = run_data.some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
+    weights = objective.class_weights(recipe, dataset.train_labels[training], config.classes)
+    state.class_weights = None if weights is None else to_device(weights, xp)
     trained = Model(config, params.views(state.params, shapes), preprocess, dataset.class_names,
                     ops, recipe.threads or lanes.cores())
     averaged = trained
@@ -135,14 +145,6 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective, world):
         averaged = replace(trained, params=params.views(state.average, shapes))
     run = Run(recipe, dataset, training, validation, trained, averaged, objective, world=world)
     return run, state
-
-
-def some_of(training, count):
-    """Return the first `count` of the shuffled training images, all of them for None."""
-    if count is not None and count > len(training):
-        raise Error(f"--train-images is {count:,}, but there are {len(training):,} images to train "
-                    "on")
-    return training[:count]
 
 
 def with_micro_batch(recipe, config, xp, world):
@@ -163,18 +165,23 @@ def fit(run, state, standing):
     recipe, folder = run.recipe, run.folder
     progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{run.objective.parts(run)}; device {recipe.device}; run {folder}")
+    for warning in forecast.warnings(run.trained.config, state.params.size, recipe.batch_size,
+                                     get_xp(state.params)):
+        progress.say(warning)
     if state.step == 0:
         run.first(run_folder.check_room, folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent
     shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
-    with contextlib.closing(shown), stop_signals() as wish, np.errstate(over="ignore",
-                                                                        invalid="ignore"):
-        while state.step < recipe.epochs * run.steps and not out_of_patience(run, state, standing):
-            train_epoch(run, state, standing, shown, wish)
-            finish_epoch(run, state, standing, shown)
-            agree(run.world, wish)
-            grant(wish, run, state)
-    return finish(run, state, standing)
+    with contextlib.closing(shown):
+        with stop_signals() as wish, np.errstate(over="ignore", invalid="ignore"):
+            while (state.step < recipe.epochs * run.steps
+                   and not out_of_patience(run, state, standing)):
+                train_epoch(run, state, standing, shown, wish)
+                finish_epoch(run, state, standing, shown)
+                agree(run.world, wish)
+                grant(wish, run, state)
+        shown.during(run.objective.END)
+        return finish(run, state, standing)
 
 
 def train_epoch(run, state, standing, shown, wish):
@@ -185,8 +192,10 @@ def train_epoch(run, state, standing, shown, wish):
     prepare_batch = partial(run.objective.batch, run, order, epoch, xp=xp)
     prepare_share = partial(prepare_batch, read=run.world.read) if run.world else prepare_batch
     saved, reported = time.monotonic(), sums.seen
-    batches = ahead(prepare_share, range(done, run.steps), whole=run.world is not None)
-    with contextlib.closing(batches):
+    # Ranks read together, and so in one order
+    threads = 1 if run.world else run_data.threads(run.dataset)
+    with contextlib.closing(ahead(prepare_share, range(done, run.steps), threads=threads,
+                                  whole=run.world is not None)) as batches:
         for i in range(done, run.steps):
             began = time.perf_counter()
             pictures, targets = next(batches)
@@ -219,7 +228,7 @@ def train_epoch(run, state, standing, shown, wish):
                 return                          # finish_epoch saves, with the epoch's record
             if wish.signal or due:
                 save(run, state, standing)
-                saved = time.monotonic()
+                wish.save, saved = False, time.monotonic()
             grant(wish, run, state)
 
 
@@ -254,14 +263,20 @@ def finish_epoch(run, state, standing, shown):
               "waiting": sums.waiting / sums.seconds}
     standing.sums = Sums()
     if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
+        shown.during("validation")
         began = time.perf_counter()
-        loss, accuracy = run.objective.validate(run)
+        loss, accuracy, *chooses = run.objective.validate(run)
         record |= {"validation_loss": loss, "validation_accuracy": accuracy,
                    "validation_seconds": time.perf_counter() - began}
-        if accuracy >= standing.best_accuracy:          # of two equal ones the later
-            standing.best_accuracy, standing.best_epoch = accuracy, epoch
+        found = accuracy
+        if chooses:
+            found = record["validation_class_mean"] = chooses[0]
+        if found >= standing.best_accuracy:             # of two equal ones the later
+            standing.best_accuracy, standing.best_epoch = found, epoch
             save_best(run, state, standing)
     shown.epoch(record)
+    if remark := run.objective.remark(run, record):
+        progress.say(remark)
     with guarded(run):
         run.first(run_folder.append_metrics, run.folder, record)
     save(run, state, standing)

@@ -25,9 +25,14 @@ from vitnp.training import steps
 COMMAND = "vitnp.pretrain"
 SUFFIX = "-masked"
 PREFIX = "masked/"
+END = "curves"
 
 
-def start(recipe, dataset):
+def origin(recipe):
+    """Return None: it starts from random weights."""
+
+
+def start(recipe, dataset, origin=None):
     """Return (config, preprocess, flat): the network and its initial values."""
     config, preprocess = configure(recipe, dataset)
     return config, preprocess, masked.init(config, generator(recipe.seed, "init"))
@@ -49,6 +54,14 @@ def go_on(recipe, dataset, tensors, facts, path):
                     f"--resume {path.parent}")
     config, preprocess = configure(recipe, dataset)
     return config, preprocess, params.allocate(masked.shapes(config), np.float32, np)
+
+
+def class_weights(recipe, labels, classes):
+    """Return None: there are no classes."""
+
+
+def remark(run, record):
+    """Return None: no loss is known to be that of guessing."""
 
 
 def parts(run):

@@ -1,10 +1,15 @@
-"""Ctrl-C and SIGTERM, taken as a wish that is granted after the running step."""
+"""Signals taken as wishes: to save and stop after the running step, or to save and go on."""
 
 import contextlib
 import signal
 import threading
 
 from vitnp.common.progress import say
+
+# Those that a system has: a closed terminal, a batch queue's warning
+STOP = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+        if hasattr(signal, name)]
+SAVE = [getattr(signal, name) for name in ("SIGUSR2",) if hasattr(signal, name)]
 
 
 class Stopped(KeyboardInterrupt):
@@ -16,43 +21,52 @@ class Stopped(KeyboardInterrupt):
 
 
 class Wish:
-    """The number of the signal that came, or None."""
+    """The number of the signal that came to stop, or None, and whether one came to save."""
 
     def __init__(self):
         self.signal = None
+        self.save = False
 
 
 @contextlib.contextmanager
 def stop_signals():
-    """Yield a Wish that the first Ctrl-C or SIGTERM fills; the second one acts as ever.
+    """Yield a Wish that is filled by the first of STOP, and by each of SAVE.
 
-    Outside the main thread, where no signal can be caught, nothing changes.
+    The second signal to stop acts as ever. What is ignored, as nohup ignores a closed terminal,
+    stays ignored. Outside the main thread, where no signal can be caught, nothing changes.
     """
     wish = Wish()
     if threading.current_thread() is not threading.main_thread():
         yield wish
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (*STOP, *SAVE)}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
-    def note(number, frame):
+    def note_stop(number, frame):
         wish.signal = number
-        restore()
+        restore(STOP)
         say("finishing this step, then saving; once more to stop at once")
 
-    def restore():
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def note_save(number, frame):
+        wish.save = True
+        say("saving after this step")
+
+    def restore(numbers):
+        for number in numbers:
+            if number in before:
+                signal.signal(number, before[number])
 
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, note_save if number in SAVE else note_stop)
     try:
         yield wish
     finally:
-        restore()
+        restore(before)
 
 
 def agree(world, wish, due=False):
     """Let all ranks of a world stop, or save, after the same step; return whether to save."""
+    due = due or wish.save
     if world is None:
         return due
     found = world.agree(wish.signal or (0 if due else -1))

@@ -22,7 +22,8 @@ class State:
     moment1: AdamW's mean of the gradients, or the momentum of SGD; moment2: AdamW's mean of their
     squares, or None; average: the moving average of the weights, or None. failed: on a GPU, the
     number of the step that was not taken, nor any after it, because a value was not finite; 0
-    while all is well.
+    while all is well. class_weights: what the gradient of an image of each class is multiplied
+    by, (K,) on the device, or None.
     """
 
     params: object
@@ -32,6 +33,7 @@ class State:
     average: object = None
     step: int = 0
     failed: object = 0
+    class_weights: object = None
 
     def buffers(self):
         """Return the flat buffers that continue from step to step, by their name in checkpoints."""
@@ -93,7 +95,8 @@ def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_
     gradients = params.views(state.gradients, networks.of(config).shapes(config))
     losses, logits = lanes.loss_and_gradients(
         images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
-        draw, recipe.micro_batch, trained.threads, recipe.tune == "head", add_up)
+        draw, recipe.micro_batch, trained.threads, recipe.tune == "head", state.class_weights,
+        add_up)
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     return losses, logits.argmax(axis=1) == labels
 

@@ -167,7 +167,7 @@ def test_of_many_some_are_taken_in_equal_steps():
     ("model.safetensors --images text.png", "text.png cannot be read as a picture"),
     ("model.safetensors --images a.png --data digits", "--data: not allowed with argument --ima"),
     ("model.safetensors --images a.png --data-dir .", "--data-dir is for a data set, but --images"),
-    ("model.safetensors --data digits", "images have the shape (128, 8, 8, 1), but this model"),
+    ("model.safetensors --data digits", "the images of digits have 1 channels, but the network"),
     ("run --data cifar", "there is no data set 'cifar'; possible are"),
     ("run --data-dir .", "leave out --data-dir (it was .); or give pictures with --images FILE"),
     ("run --data mnist", "fetch it with python -m vitnp.data fetch mnist"),

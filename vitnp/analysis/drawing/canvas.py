@@ -1,16 +1,14 @@
 """Figures that are laid out in inches: pictures, maps over them, words and colour bars."""
 
-import contextlib
-import warnings
+import numpy as np
 
-from vitnp.analysis.drawing import figures
+from vitnp.analysis.drawing import even_share, figures
 from vitnp.data import picture
 
 LONGEST = 600                   # pixels of a photograph that is drawn
 SMALL = 64                      # pixels up to which a picture is enlarged without smoothing
 WORDS, TITLE = 8, 12            # points
 TITLE_HEIGHT = 0.7              # inches, of two lines
-ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)      # EXIF: width and height change places
 
 
 def page(across, high, title, words):
@@ -57,24 +55,34 @@ def draw_picture(axes, image, box):
     return draw(axes, image, box, cmap="gray", vmin=0, vmax=255, interpolation=kind)
 
 
-def draw_rollout(axes, image, rollout, box):
-    """Draw a rollout (rows, columns) in colours over an image in greys, and return its image.
+def draw_rollout(axes, rollout, box):
+    """Draw a rollout (rows, columns) as colours around an even share, and return its image.
 
-    The colours go from 0 to its largest share, which is written below the box. With one scale for
-    several pictures, the one that has the largest would leave the others dark.
+    One scale serves all pictures; the largest share is written below the box.
     """
-    # The greys are made lighter: over black no colour can be told from another
-    draw_picture(axes, 80 + 0.69 * image.mean(axis=2, keepdims=True), box)
     left, top, width, height = box
+    shares = rollout * rollout.size                         # in multiples of an even share
     write(axes, left + width / 2, top + height + 0.11,
-          f"largest: {rollout.max() * rollout.size:.2f} times an even share", max(width, 2.0))
-    return draw(axes, rollout / rollout.max(), box, cmap="inferno", vmin=0, vmax=1, alpha=0.6,
-                interpolation="bilinear")
+          f"largest: {shares.max():.2f} times an even share", max(width, 2.0))
+    image = draw(axes, even_share.levels(shares, even_share.OCTAVES["rollout"]), box,
+                 cmap=even_share.colour_map(), vmin=0, vmax=1, interpolation="nearest")
+    image.axes.add_patch(outline(box))
+    return image
+
+
+def outline(box):
+    """Return a thin frame around a box, for maps that are as light as the page at their border."""
+    from matplotlib.patches import Rectangle
+
+    left, top, width, height = box
+    return Rectangle((left, top), width, height, fill=False, edgecolor="#c8ccd0", linewidth=0.6)
 
 
 def rollout_bar(figure, image, box):
     """Draw the colour bar of a rollout's image in a box."""
-    colour_bar(figure, image, box, "share in the output relative to the picture's largest")
+    bar = colour_bar(figure, image, box, "share in the output")
+    places, words = even_share.ticks(even_share.OCTAVES["rollout"])
+    bar.set_ticks(places, labels=words)
 
 
 def colour_bar(figure, image, box, label):
@@ -93,23 +101,9 @@ def colour_bar(figure, image, box, label):
 def shown(path):
     """Return the picture in a file as uint8 (height, width, 3), at most 600 pixels long.
 
-    It keeps its proportions. The file is one that Preprocess.read has read.
+    It keeps its proportions.
     """
-    height, width = size_of(path)
-    scale = min(1.0, LONGEST / max(height, width))
-    return picture.read(path, max(1, round(scale * height)), max(1, round(scale * width)))
-
-
-def size_of(path):
-    """Return the height and width of the picture in a file, turned as its EXIF says."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=picture.FORMATS) as file:
-            width, height = file.size
-            # As in vitnp.data.picture, damaged EXIF turns nothing
-            with contextlib.suppress(Exception):
-                if file.getexif().get(ORIENTATION) in TURNED:
-                    return width, height
-    return height, width
+    whole = picture.load(path)
+    scale = min(1.0, LONGEST / max(whole.size))
+    width, height = (max(1, round(scale * side)) for side in whole.size)
+    return np.asarray(picture.resized(whole, height, width, "bilinear"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vitnp import data, networks
+from vitnp import trained as shipped
 from vitnp.analysis import interpret
 from vitnp.analysis.drawing import canvas, paper_figures
 from vitnp.backend import to_host
@@ -45,8 +46,8 @@ def draw_all(options):
     block, heads, queries = asked_for(options, trained.config)
     pictures = choose(options, trained)
     numbers = gather(trained, pictures, block, heads, queries)
-    folder = Path(options.out or (Path(options.checkpoint) / "figures"
-                                  if locate.is_run(options.checkpoint) else "figures"))
+    own = locate.is_run(options.checkpoint) and not shipped.holds(options.checkpoint)
+    folder = Path(options.out or (Path(options.checkpoint) / "figures" if own else "figures"))
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -153,17 +154,16 @@ def choose(options, trained):
         paths = [options.images[i] for i in spread(len(options.images), MOST_PICTURES)]
         return Pictures(trained.preprocess.batch(paths),
                         np.array([Path(path).name for path in paths]), paths)
-    name, data_dir, side = options.data, options.data_dir, None
+    name, data_dir = options.data, options.data_dir
     if name is None:
         if not locate.is_run(options.checkpoint):
             raise Error(f"{options.checkpoint} is no run with pictures of its own; give some with "
                         "--images FILE …, or a data set with --data NAME")
         settings = run_folder.read_recipe(options.checkpoint)
-        name, data_dir, side = settings.data, data_dir or settings.data_dir, settings.image_size
-    elif len(set(trained.preprocess.size)) == 1:
-        side = trained.preprocess.size[0]
+        name, data_dir = settings.data, data_dir or settings.data_dir
     try:
-        dataset = data.load(name, data_dir, side)
+        dataset = data.load(name, data_dir, trained.preprocess.size,
+                            preprocess=trained.preprocess)
     except Error as error:
         raise Error(f"{error}; or give pictures with --images FILE …") from None
     indices = spread(len(dataset.test_images), MOST_PICTURES)

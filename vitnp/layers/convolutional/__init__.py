@@ -1,4 +1,4 @@
-"""The layers of convolutional networks, beside those of the Vision Transformer.
+"""The layers of convolutional networks, for ResNets and hybrid stems.
 
 They keep the promises of `vitnp.layers`, and are the only ones that `vitnp.networks.resnet` and a
 convolutional stem need beyond those. New letters: `h` and `w` are the sides of a kernel, `C`
