@@ -65,9 +65,9 @@ def tests_for(file):
     return own + [path for path in (TESTS / name for name in every) if path not in own]
 
 
-def read_mistakes():
-    """Return the mistakes of planted_mistakes.txt, whose first paragraph tells its form."""
-    paragraphs = (TESTS / "planted_mistakes.txt").read_text().strip().split("\n\n")[1:]
+def read_mistakes(path=TESTS / "planted_mistakes.txt"):
+    """Return the mistakes of a file, whose first paragraph tells its form."""
+    paragraphs = path.read_text().strip().split("\n\n")[1:]
     mistakes = []
     for paragraph in paragraphs:
         title, *lines = paragraph.split("\n")
@@ -91,22 +91,25 @@ def plant(mistake, folder):
     path.write_text(source.replace(mistake.old, mistake.new))
 
 
-def try_mistake(mistake):
-    """Return the Outcome of the tests on a copy of the package with one mistake."""
+def try_mistake(mistake, command=("-m", "pytest"), tests=None):
+    """Return the Outcome of the tests on a copy of the package with one mistake.
+
+    command: what Python runs the tests with; tests: its arguments, by default for the file.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         plant(mistake, Path(folder))
         environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1",
                                     "PYTHONSAFEPATH": "1"}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider",
-             *map(str, tests_for(mistake.file))],
-            capture_output=True, text=True, env=environment, cwd=TESTS.parent, timeout=300,
+            [sys.executable, *command, "-x", "-n", "0", "-p", "no:cacheprovider",
+             *map(str, tests or tests_for(mistake.file))],
+            capture_output=True, text=True, env=environment, cwd=TESTS.parent, timeout=600,
             check=False)
     killed_by = ""
     if done.returncode != 0:
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-        killed_by = failed.group(1) if failed else done.stdout[-300:]
+        killed_by = failed.group(1) if failed else f"the process ended with {done.returncode}"
     return Outcome(mistake, killed_by, time.perf_counter() - began)
 
 
@@ -120,7 +123,11 @@ def run(words=()):
 
 def main():
     """Print the table of mistakes and the test that each fails."""
-    outcomes = run(sys.argv[1:])
+    return report(run(sys.argv[1:]))
+
+
+def report(outcomes):
+    """Print a table of Outcomes, and return 1 if a mistake survived."""
     for outcome in outcomes:
         killed_by = outcome.killed_by.removeprefix("tests/") or "SURVIVED"
         print(f"{outcome.mistake.file:<34} {outcome.mistake.wrong:<50} {killed_by}")

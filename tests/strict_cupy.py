@@ -17,6 +17,7 @@ _SCALARS = (bool, int, float, complex, np.generic)
 # Methods of NumPy's arrays. Missing are @= and __index__, which CuPy has not: range(array) raises.
 _OPERATORS = """add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv
     rfloordiv ifloordiv mod rmod imod pow rpow ipow and rand iand or ror ior xor rxor ixor
+    lshift rlshift ilshift rshift rrshift irshift
     matmul rmatmul eq ne lt le gt ge neg pos abs invert"""
 _CONVERSIONS = "reshape transpose astype view copy"
 _READS = "item tolist __bool__ __int__ __float__ __complex__ __repr__ __str__"

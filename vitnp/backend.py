@@ -1,12 +1,14 @@
 """NumPy on the CPU, CuPy on a CUDA GPU: the only file that imports cupy."""
 
 import sys
+import warnings
 
 import numpy as np
 
+from vitnp.common import mpi
+from vitnp.common.gpu_errors import INSTALL, OTHERS, driver_message, kernels_message, lines
 from vitnp.errors import Error
 
-INSTALL = "pip install 'cupy-cuda13x[ctk]', or 'cupy-cuda12x[ctk]' for an NVIDIA driver below 580"
 TF32_MATH = 3       # CUBLAS_TF32_TENSOR_OP_MATH of cublas_api.h
 
 
@@ -69,12 +71,22 @@ def use_tf32(xp):
     xp.cuda.cublas.setMathMode(xp.cuda.device.get_cublas_handle(), TF32_MATH)
 
 
+def load_nccl():
+    """Return CuPy's bindings of NCCL, for numbers from GPU to GPU, or None where it is missing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")             # CuPy warns where it is missing
+        from cupy.cuda import nccl
+    return nccl if nccl.available else None
+
+
 def load_cupy():
     """Return CuPy after one product of matrices ran on the GPU, or raise Error with the reason.
 
     CuPy imports without a driver and fails later, each time with another exception; here each
     case becomes a sentence of its own.
     """
+    if "cupy" not in sys.modules:
+        mpi.own_gpu()
     try:
         import cupy
     except ModuleNotFoundError as error:
@@ -84,6 +96,8 @@ def load_cupy():
     except ImportError as error:
         raise Error("CuPy is installed but cannot be imported: "
                     f"{lines(error)[-1]}") from None
+    except OSError as error:
+        raise Error(kernels_message(error)) from None
     runtime = cupy.cuda.runtime
     try:
         runtime.getDeviceCount()
@@ -93,28 +107,10 @@ def load_cupy():
     except runtime.CUDARuntimeError as error:
         raise Error(driver_message(runtime, error)) from None
     except MemoryError as error:
-        raise Error(f"the GPU has no memory left: {lines(error)[0]}") from None
+        raise Error(f"the GPU has no memory left: {lines(error)[0]}; {OTHERS}") from None
+    except OSError as error:
+        raise Error(kernels_message(error)) from None
     except (ImportError, RuntimeError) as error:
         raise Error(f"the GPU cannot compute ({lines(error)[0]}); "
                     f"the CUDA libraries may be missing: {INSTALL}") from None
     return cupy
-
-
-def lines(error):
-    """Return the lines of an exception's message without frames and blanks, at least one."""
-    message = (line.strip(" =") for line in str(error).splitlines())
-    return [line for line in message if line] or [type(error).__name__]
-
-
-def driver_message(runtime, error):
-    """Return the sentence for a CUDARuntimeError of the first call to the driver."""
-    driver, needed = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
-    if error.status == 35 and driver == 0:
-        return "there is no NVIDIA driver on this machine; install one, or use --device cpu"
-    if error.status == 35:
-        return (f"the NVIDIA driver is too old: it supports CUDA {driver}, this CuPy needs CUDA "
-                f"{needed}; update the driver, or install CuPy for CUDA {driver}")
-    if error.status == 100:
-        return ("no GPU is visible; see what nvidia-smi lists and whether CUDA_VISIBLE_DEVICES "
-                "hides it, or use --device cpu")
-    return f"the GPU cannot be used: {lines(error)[0]}"

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from vitnp.errors import Error
 from vitnp.layers.convolutional import stem
 
@@ -63,6 +65,7 @@ class ViTConfig:
     stochastic_depth: float = 0.0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
         object.__setattr__(self, "image_size", size)
@@ -150,6 +153,16 @@ class ViTConfig:
         sizes = {"patch_size": int(patch_size), "width": width, "depth": depth, "heads": heads,
                  "mlp_width": mlp_width}
         return cls(**(sizes | changes))
+
+
+def plain_numbers(record):
+    """Make Python's numbers of NumPy's in a frozen dataclass: those would turn float32 to float64.
+
+    A JSON file and a GPU's kernels take no others.
+    """
+    for name, value in vars(record).items():
+        if isinstance(value, np.generic):
+            object.__setattr__(record, name, value.item())
 
 
 def is_number(value):

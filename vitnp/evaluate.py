@@ -2,6 +2,7 @@
 
     python -m vitnp.evaluate RUN [--part test|validation|train] [--which best|last] …
     python -m vitnp.evaluate CHECKPOINT --data NAME [--data-dir DIR] [--out DIR] …
+    mpiexec -n 4 python -m vitnp.evaluate …
     python -m vitnp.evaluate CHECKPOINT --few-shot 5,10,25 [--data NAME] …
 
 Classes are matched by name where checkpoint and data both name them.
@@ -152,10 +153,12 @@ def score_part(trained, dataset, order, remark, title, options):
     """
     from vitnp.analysis import evaluation
     from vitnp.analysis.drawing import sheets
+    from vitnp.parallel import ranks
 
     images, labels, indices = part_of(dataset, options.part)
     began = time.perf_counter()
-    logits = evaluation.logits_of(trained, images, indices)[:, order]
+    world = ranks.world()
+    logits = evaluation.logits_of(trained, images, indices, world)[:, order]
     seconds = time.perf_counter() - began
     labels = labels if indices is None else labels[indices]
     score = evaluation.score_of(logits, labels)
@@ -169,7 +172,8 @@ def score_part(trained, dataset, order, remark, title, options):
     print_confusion(score, dataset.class_names)
     if options.real:
         print_real(options, dataset, logits)
-    if (options.data or shipped.holds(options.checkpoint)) and not options.out:
+    if (options.data or shipped.holds(options.checkpoint)) and not options.out or (
+            world and world.rank):
         return []                       # the folder of a run is for its own data
     folder = options.out or options.checkpoint
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
@@ -211,10 +215,12 @@ def print_confusion(score, names):
 def print_few_shot(trained, dataset, shots, part):
     """Print the accuracy of linear models that saw few images of each class."""
     from vitnp.analysis import few_shot
+    from vitnp.parallel import ranks
 
     images, labels, indices = part_of(dataset, part)
     indices = np.arange(len(labels)) if indices is None else indices
-    for result in few_shot.measure(trained, dataset, shots, images, labels, indices, DRAWS):
+    for result in few_shot.measure(trained, dataset, shots, images, labels, indices, DRAWS,
+                                   ranks.world()):
         found = 100 * result.accuracies
         print(f"{result.shots} images a class: {part} accuracy {found.mean():.2f} % (mean of "
               f"{len(found)} draws, {found.min():.2f} to {found.max():.2f} %)")

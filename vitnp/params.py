@@ -66,10 +66,14 @@ def add(tree, gradients, first=False):
     tensors = flatten(tree)
     for path, gradient in flatten(gradients).items():
         tensor = tensors[path]
-        if gradient.shape != tensor.shape:
-            # NumPy would stretch one to the other, and train something else
-            raise ValueError(f"gradient of {path} has shape {gradient.shape}, not {tensor.shape}")
+        check_shape(path, gradient, tensor)
         if first:
             tensor[...] = gradient
         else:
             tensor += gradient
+
+
+def check_shape(path, gradient, tensor):
+    """Raise ValueError unless both have one shape: NumPy would stretch one to the other."""
+    if gradient.shape != tensor.shape:
+        raise ValueError(f"gradient of {path} has shape {gradient.shape}, not {tensor.shape}")

@@ -2,6 +2,7 @@
 
     python -m vitnp.pretrain [--data NAME --data-dir DIR] [--model mini/4] [--epochs 20] …
     python -m vitnp.pretrain --resume RUN
+    mpiexec -n 4 python -m vitnp.pretrain …
     python -m vitnp.train --preset finetune --init-from RUN …
 
 Half of the patches are corrupted, and the network learns to predict their mean colours, as in the
@@ -36,15 +37,16 @@ def main(arguments):
     folder = options.pop("resume")
     given = recipe.changes(options) if folder else wanted(options)
 
-    from vitnp.parallel import lanes
+    from vitnp.parallel import lanes, ranks
     from vitnp.runs import run_folder
     from vitnp.training import loop, masked_patches
 
     lanes.prepare_process()
+    how = {"objective": masked_patches, "world": ranks.world()}
     if folder:
-        folder, _, _ = loop.resume(folder, given, objective=masked_patches)
+        folder, _, _ = loop.resume(folder, given, **how)
     else:
-        folder, _, _ = loop.train(given, options["out"], objective=masked_patches)
+        folder, _, _ = loop.train(given, options["out"], **how)
     last = run_folder.read_metrics(folder)[-1]
     print(f"validation: {100 * last['validation_accuracy']:.2f} % of the corrupted patches have "
           f"the right colour, loss {last['validation_loss']:.4f}")

@@ -2,6 +2,7 @@
 
     python -m vitnp.train [--preset NAME] [--data NAME --data-dir DIR] [--model tiny/4] …
     python -m vitnp.train --resume RUN
+    mpiexec -n 4 python -m vitnp.train …
 
 Without options: a small ViT on 8 x 8 digits, in under a minute on two cores. A run goes to the
 first free folder of runs/, whose name is the last line printed. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1
@@ -57,7 +58,7 @@ def start(preset, options, seeds=None):
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
                     "are those of the weights")
-    from vitnp.parallel import lanes
+    from vitnp.parallel import lanes, ranks
     from vitnp.training import loop
 
     wanted = recipe.from_options(options, choices.defaults(preset, options))
@@ -68,7 +69,8 @@ def start(preset, options, seeds=None):
     for seed in seeds or [wanted.seed]:
         out = options["out"]
         folder, _, score = loop.train(replace(wanted, seed=seed),
-                                      out and seeds and f"{out}-{seed}" or out)
+                                      out and seeds and f"{out}-{seed}" or out,
+                                      world=ranks.world())
         report(folder, score.loss, score.accuracy, score.confusion.sum())
         accuracies.append(100 * score.accuracy)
     if seeds:
@@ -82,7 +84,7 @@ def resume(folder, preset, options):
     """Go on with a run, or say that it is finished."""
     given = recipe.changes(options, preset)
     from vitnp.common.progress import say
-    from vitnp.parallel import lanes
+    from vitnp.parallel import lanes, ranks
     from vitnp.training import loop, saving
 
     record = saving.result_of(folder)
@@ -91,7 +93,7 @@ def resume(folder, preset, options):
         report(folder, record["test_loss"], record["test_accuracy"], record["test_images"])
         return 0
     lanes.prepare_process()
-    folder, _, score = loop.resume(folder, given)
+    folder, _, score = loop.resume(folder, given, world=ranks.world())
     report(folder, score.loss, score.accuracy, score.confusion.sum())
     return 0
 

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <functional>
 #include <ucontext.h>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #define __global__
@@ -49,7 +51,7 @@ static void __syncthreads() {
 template <typename T> T __shfl_xor_sync(unsigned mask, T value, int flip) {
     const unsigned lane = current % 32, me = current;
     const long turn = threads[me].shuffles++;
-    threads[me].handed[turn % 2] = value;
+    threads[me].handed[turn % 2] = (double)value;
     wait_for_the_others();
     const Thread& other = threads[me - lane + (lane ^ flip)];
     // On a GPU a missing lane is undefined behaviour; here it ends the test
@@ -101,6 +103,9 @@ static void run_block() {
     }
 }
 
+static unsigned first_block;       // for tests of the last blocks of a large grid alone
+extern "C" void start_at(unsigned block) { first_block = block; }
+
 static void run_grid(const unsigned* grid, const unsigned* block, std::function<void()> work) {
     gridDim = {grid[0], grid[1]};
     blockDim = {block[0], block[1]};
@@ -108,8 +113,24 @@ static void run_grid(const unsigned* grid, const unsigned* block, std::function<
     if (threads.size() != block[0] * block[1]) threads = std::vector<Thread>(block[0] * block[1]);
     for (unsigned i = 0; i < threads.size(); i++) threads[i].index = {i % block[0], i / block[0]};
     for (unsigned y = 0; y < grid[1]; y++)
-        for (unsigned x = 0; x < grid[0]; x++) {
+        for (unsigned x = first_block; x < grid[0]; x++) {
             blockIdx = {x, y};
             run_block();
         }
+}
+
+// A kernel gets its arguments as CUDA does, from where their bytes lie
+template <typename... A, size_t... I>
+static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
+    kernel(*(std::remove_const_t<A>*)arguments[I]...);
+}
+
+template <typename... A>
+static void launch(bool threads, const unsigned* grid, const unsigned* block, void (*kernel)(A...),
+                   void** arguments) {
+    auto work = [=] { call(kernel, arguments, std::index_sequence_for<A...>{}); };
+    if (threads) return run_grid(grid, block, work);
+    gridDim = blockDim = {1, 1};
+    blockIdx = threadIdx = {0, 0};
+    work();
 }

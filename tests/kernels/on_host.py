@@ -15,10 +15,22 @@ from pathlib import Path
 import numpy as np
 import strict_cupy
 
+from vitnp import kernels
+from vitnp.kernels import products
+
 SHIM = Path(__file__).with_name("cuda_on_host.h")
 COMPILER = shutil.which("g++")
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-TYPES = {"float": np.float32, "double": np.float64, "long long": np.int64, "bool": np.bool_}
+TYPES = {"float": np.float32, "double": np.float64, "long long": np.int64, "bool": np.bool_,
+         "unsigned long long": np.uint64, "unsigned short": np.uint16, "Places": np.void}
+
+
+def use(monkeypatch):
+    """Let the fused layers run on strict_cupy: kernels by a C++ compiler, products by NumPy."""
+    monkeypatch.setattr(strict_cupy, "RawModule", RawModule, raising=False)
+    monkeypatch.setattr(products, "product_on_gpu", lambda a, b, scale: strict_cupy.ndarray(
+        products.product(a._host, b._host, scale)))
+    monkeypatch.setattr(kernels, "address", lambda array: array._host.ctypes.data)
 
 
 class RawModule:
@@ -37,28 +49,28 @@ class RawModule:
 
         def run(grid, block, arguments):
             assert len(arguments) == len(types), f"{name} takes {len(types)} arguments"
-            converted = [convert(argument, *kind)
-                         for argument, kind in zip(arguments, types, strict=True)]
-            function(three(grid), three(block), *converted)
+            kept = [convert(argument, *kind)
+                    for argument, kind in zip(arguments, types, strict=True)]
+            places = (ctypes.c_void_p * len(kept))(*[array.ctypes.data for array in kept])
+            function(three(grid), three(block), places)
 
         return run
 
 
 def split_type(parameter, ctype):
-    """Return (NumPy's type, whether it is a pointer, whether the kernel only reads it)."""
+    """Return (NumPy's type, whether it is a pointer)."""
     words = parameter.replace("const", "").replace("*", "").split()[:-1]
-    name = " ".join(ctype if word == "T" else word for word in words)
-    return TYPES[name], "*" in parameter, "const" in parameter
+    return TYPES[" ".join(ctype if word == "T" else word for word in words)], "*" in parameter
 
 
-def convert(argument, kind, pointer, read_only):
-    """Return an argument for ctypes, after checking it."""
+def convert(argument, kind, pointer):
+    """Return a NumPy array whose bytes are those of an argument, after checking it."""
     if not pointer:
         assert type(argument) is kind, f"{type(argument)} for {kind}"
-        return np.ctypeslib.as_ctypes_type(kind)(argument.item())
+        return np.array(argument)
     assert type(argument) is strict_cupy.ndarray and argument.dtype == kind
     assert argument.flags.c_contiguous
-    return ctypes.c_void_p(argument._host.ctypes.data)
+    return np.array(argument._host.ctypes.data, np.uint64)
 
 
 def three(sizes):
@@ -69,12 +81,10 @@ def three(sizes):
 
 def host_source(code):
     """Return the source with the shim before it, and behind it a function run_NAME a kernel."""
-    lines = [f'#include "{SHIM}"', code]
-    for name, parameters in KERNEL.findall(code):
-        names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters))
-        lines.append(f'extern "C" void run_{name}(const unsigned* grid, const unsigned* block, '
-                     f"{parameters}) {{ run_grid(grid, block, [=] {{ {name}({names}); }}); }}")
-    return "\n".join(lines)
+    functions = [f'extern "C" void run_{name}(const unsigned* grid, const unsigned* block, '
+                 f"void** arguments) {{ launch(true, grid, block, {name}, arguments); }}"
+                 for name, _ in KERNEL.findall(code)]
+    return "\n".join([f'#include "{SHIM}"', code, *functions])
 
 
 @functools.cache
@@ -84,6 +94,7 @@ def library(code):
         path = Path(folder) / "kernels.cpp"
         path.write_text(host_source(code))
         # Fortified functions take the jump from one thread's stack to another's for a mistake
-        subprocess.run([COMPILER, "-std=c++17", "-O1", "-Wall", "-Werror", "-U_FORTIFY_SOURCE",
-                        "-shared", "-fPIC", path, "-o", path.with_suffix(".so")], check=True)
+        subprocess.run([COMPILER, "-std=c++17", "-O1", "-Wall", "-Werror", "-Wdouble-promotion",
+                        "-U_FORTIFY_SOURCE", "-shared", "-fPIC", path, "-o",
+                        path.with_suffix(".so")], check=True)
         return ctypes.CDLL(str(path.with_suffix(".so")))

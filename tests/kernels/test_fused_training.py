@@ -25,7 +25,7 @@ compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ 
 @pytest.fixture(autouse=True)
 def compiled_on_host(monkeypatch):
     """Let the device "gpu" be the stand-in, whose kernels a C++ compiler compiles."""
-    monkeypatch.setattr(strict_cupy, "RawModule", on_host.RawModule, raising=False)
+    on_host.use(monkeypatch)
     monkeypatch.setattr(backend, "load_cupy", lambda: strict_cupy)
 
 
@@ -130,7 +130,7 @@ def test_what_a_cpu_cannot_do_is_refused_before_the_folder_is_made(tmp_path, opt
 
 
 @pytest.mark.parametrize("options", (
-    {"ops": "quick"}, {"tf32": 1}), ids=str)
+    {"ops": "quick"}, {"tf32": 1}, {"tf32": True, "precision": "bfloat16"}), ids=str)
 def test_impossible_options_are_refused(options):
     with pytest.raises(vitnp.Error, match="^--(ops|tf32) is "):
         Recipe(**options)

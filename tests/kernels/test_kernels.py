@@ -4,6 +4,8 @@ A kernel runs with all its threads, by turns (kernels/cuda_on_host.h). So wrong 
 indices and lanes that do not meet are found here; races, speed and cuBLAS are not.
 """
 
+import mmap
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +16,12 @@ from kernels import on_host
 from vitnp import gradcheck, kernels, optim
 from vitnp.backend import to_host
 from vitnp.gradcheck import cases
+from vitnp.kernels.cuda import source
+from vitnp.kernels.launching import launch
 from vitnp.layers import textbook
 
-FUSED = ("layernorm", "softmax", "gelu", "linear", "dot_product_attention")
+FUSED = ("layernorm", "softmax", "gelu", "dropout", "heads", "linear", "dot_product_attention",
+         "attention")
 TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
 
 compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ to compile with")
@@ -25,7 +30,7 @@ compiled = pytest.mark.skipif(on_host.COMPILER is None, reason="there is no g++ 
 @pytest.fixture(autouse=True)
 def kernels_on_host(monkeypatch):
     """Let a C++ compiler compile what the stand-in for CuPy is given."""
-    monkeypatch.setattr(strict_cupy, "RawModule", on_host.RawModule, raising=False)
+    on_host.use(monkeypatch)
 
 
 def run(layer, xp, x, dy, arguments):
@@ -139,6 +144,32 @@ def test_adamw_is_its_textbook_twin(dtype, max_norm, averaged):
             optim.average(host[3], host[0], 0.9, groups)
     for a, b in zip(host, device, strict=True):
         assert np.abs(a - to_host(b)).max() <= 3 * TOLERANCE[dtype]
+
+
+@compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux gives memory that nobody touches")
+@pytest.mark.parametrize("name", ("softmax_forward", "softmax_backward", "gelu_forward"))
+def test_numbers_beyond_two_to_the_31_are_found(name):
+    """Only the last block runs, on the only pages of 8 GB that are ever touched."""
+    n, rows = 2**20, 2**11 + 1
+    no_reserve = 0x4000                         # MAP_NORESERVE of mman.h
+    memory = mmap.mmap(-1, 4 * n * rows, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve)
+    numbers = np.frombuffer(memory, np.float32)
+    numbers[-n:] = 1.0
+    x, count = strict_cupy.ndarray(numbers), len(numbers)
+    per_row = name.startswith("softmax")
+    size = kernels.WARPS if per_row else kernels.WARPS * kernels.LANES
+    grid = -(-(rows if per_row else count) // size)
+    arrays = [x] * (3 if name.endswith("backward") else 2)
+    last = (rows, n) if per_row else (True, count)
+    library = on_host.library(source("float"))
+    library.start_at(grid - 1)
+    try:
+        launch(name, (grid,), *arrays, *last)
+    finally:
+        library.start_at(0)
+    expected = {"softmax_forward": 1 / n, "softmax_backward": 1 - n, "gelu_forward": 0.841192}
+    np.testing.assert_allclose(numbers[-8:], expected[name], rtol=1e-4)
 
 
 def test_fused_layers_replace_their_twins_alone():

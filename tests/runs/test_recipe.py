@@ -105,7 +105,7 @@ def test_options_override_defaults_with_the_type_of_their_field():
              "erase": 0.5, "mixup": 0.5, "cutmix": 1.0, "workers": 2, "evaluate_every": 4,
              "patience": 5, "init_from": "somewhere", "heads": 3, "tune": "head",
              "layer_decay": 0.5, "optimizer": "sgd", "position_start": "sincos", "scale": "data",
-             "ops": "fused", "tf32": True, "stem": "8,16",
+             "ops": "fused", "tf32": True, "precision": "float32", "stem": "8,16",
              "train_images": 50, "balance": True, "best": "class-mean"}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     arguments = [text for name, value in given.items()

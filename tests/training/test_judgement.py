@@ -81,9 +81,9 @@ def test_the_mean_of_the_classes_may_choose_the_best_weights(tmp_path, monkeypat
     scores = iter([(0.9, [0.9, 0.1]), (0.8, [0.7, 0.7]), (0.85, [0.8, 0.2])])
     score = labels.evaluation.score
 
-    def scripted(*arguments):
+    def scripted(*arguments, world):
         accuracy, classes = next(scores)
-        found = score(*arguments)
+        found = score(*arguments, world=world)
         confusion = np.zeros((10, 10), int)
         for k, share in enumerate(classes):
             confusion[k, k], confusion[k, 9] = 10 * share, 10 - 10 * share

@@ -198,8 +198,8 @@ def test_a_run_ends_when_its_patience_does(tmp_path, monkeypatch):
     scores = iter([0.5, 0.7, 0.6, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6])
     score = labels.evaluation.score
 
-    def scripted(*arguments):
-        found = score(*arguments)
+    def scripted(*arguments, world):
+        found = score(*arguments, world=world)
         return replace(found, accuracy=next(scores)) if len(arguments) == 4 else found
 
     monkeypatch.setattr(labels.evaluation, "score", scripted)

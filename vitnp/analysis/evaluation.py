@@ -34,13 +34,13 @@ class Score:
         return np.where(counts > 0, np.diag(self.confusion) / np.maximum(counts, 1), np.nan)
 
 
-def score(model, images, labels, indices=None):
+def score(model, images, labels, indices=None, world=None):
     """Return the Score of a model on uint8 images (B, height, width, C) with labels (B,).
 
-    indices: which of them, by default all.
+    indices: which of them, by default all; world: see in_chunks.
     """
     labels = labels if indices is None else labels[indices]
-    return score_of(logits_of(model, images, indices), labels)
+    return score_of(logits_of(model, images, indices, world), labels)
 
 
 def score_of(logits, labels):
@@ -72,17 +72,23 @@ def calibration_error(confidences, right):
     return float(np.abs(apart).sum() / len(right))
 
 
-def logits_of(model, images, indices=None):
+def logits_of(model, images, indices=None, world=None):
     """Return float64 logits (B, K) of images, or of those at the indices, read in chunks."""
-    return in_chunks(model.logits, images, indices)
+    return in_chunks(model.logits, images, indices, world)
 
 
-def in_chunks(function, images, indices=None):
-    """Return what a model's function says of images, or of those at the indices, in float64."""
+def in_chunks(function, images, indices=None, world=None):
+    """Return what a model's function says of images, or of those at the indices, in float64.
+
+    world: the Ranks among which the chunks are dealt, or None.
+    """
     indices = np.arange(len(images)) if indices is None else indices
-    chunks = []
+    starts = range(0, len(indices), CHUNK)
     with Phase("evaluating", "images", len(indices)) as shown:
-        for start in range(0, len(indices), CHUNK):
-            chunks.append(function(images[indices[start:start + CHUNK]]))
+        def of_chunk(start):
+            found = function(images[indices[start:start + CHUNK]])
             shown.update(min(CHUNK, len(indices) - start))
+            return found
+
+        chunks = world.in_turn(of_chunk, starts) if world else [of_chunk(i) for i in starts]
     return np.concatenate(chunks).astype(np.float64)

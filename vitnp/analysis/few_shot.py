@@ -23,18 +23,18 @@ class FewShot:
     accuracies: np.ndarray
 
 
-def measure(model, dataset, shots, images, labels, indices, draws):
+def measure(model, dataset, shots, images, labels, indices, draws, world=None):
     """Return a FewShot for each number of `shots`: accuracies on the images at the indices.
 
     The few images are drawn from the training part, without its validation part; the classes of
-    the dataset need not be the model's.
+    the dataset need not be the model's. world: see evaluation.in_chunks.
     """
     classes, (training, _) = len(dataset.class_names), dataset.parts()
     chosen = {(count, seed): draw(dataset.train_labels, training, count, classes, seed)
               for count in shots for seed in range(draws)}
     seen, places = np.unique(np.concatenate(list(chosen.values())), return_inverse=True)
-    features = in_chunks(model.features, dataset.train_images, seen)            # (N, D)
-    others = in_chunks(model.features, images, indices)                         # (B, D)
+    features = in_chunks(model.features, dataset.train_images, seen, world)            # (N, D)
+    others = in_chunks(model.features, images, indices, world)                  # (B, D)
     results, start = {count: [] for count in shots}, 0
     for (count, _), drawn in chosen.items():
         few = features[places[start:start + len(drawn)]]

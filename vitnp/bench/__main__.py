@@ -26,7 +26,7 @@ def main(arguments):
     setting = cases.Setting(
         "vitnp", options.case, options.mode, options.threads or lanes.cores(),
         options.batch_size or cases.CASES[options.case][1], options.micro_batch, options.device,
-        options.ops, options.tf32)
+        options.ops, options.tf32, options.precision)
     extras = [extra for extra in ("profile", "scaling") if getattr(options, extra)]
     found = compare.measure(setting, options.vs, options.seconds, options.repeats, extras)
     print(json.dumps(found, indent=1) if options.json else "\n".join(report.text(found)))
@@ -47,6 +47,7 @@ def parse(arguments):
     add("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
     add("--ops", help="textbook or fused layers (default: fused on a GPU)")
     add("--tf32", action="store_true", help="shorten the factors of a GPU's products, of all")
+    add("--precision", default="float32", help="of the products' factors: float32 or bfloat16")
     add("--seconds", type=float, default=10.0, help="time for each engine (default: 10)")
     add("--repeats", type=int, default=5, metavar="N", help="rounds of both (default: 5)")
     add("--profile", action="store_true", help="also print the time of each part of the model")
@@ -60,9 +61,11 @@ def parse(arguments):
 
 def check(options):
     """Raise Error for the first option that is not possible."""
+    from vitnp import kernels
     from vitnp.parallel.lanes import cores
 
-    choices = {"case": cases.CASES, "mode": cases.MODES, "device": ("cpu", "gpu", "auto")}
+    choices = {"case": cases.CASES, "mode": cases.MODES, "device": ("cpu", "gpu", "auto"),
+               "precision": kernels.PRECISIONS}
     if options.vs is not None:
         choices["vs"] = cases.RIVALS
     if options.ops is not None:

@@ -42,7 +42,8 @@ def library_of(rival):
 class Setting:
     """What one engine is asked to do; micro_batch, ops None: what the engine chooses.
 
-    ops, of this library alone: "textbook" or "fused" layers; tf32: see backend.use_tf32.
+    ops, of this library alone: "textbook" or "fused" layers; tf32: see backend.use_tf32;
+    precision: of the products' factors, "float32" or "bfloat16".
     """
 
     engine: str
@@ -54,6 +55,7 @@ class Setting:
     device: str = "cpu"
     ops: str | None = None
     tf32: bool = False
+    precision: str = "float32"
 
 
 def check_seconds(seconds):

@@ -18,6 +18,7 @@ def prepare(config, images, labels, setting):
 
     # On a GPU, JAX would shorten the factors of float32 products
     precision = "tensorfloat32" if setting.tf32 else "highest"
+    precision = "bfloat16" if setting.precision == "bfloat16" else precision
     jax.config.update("jax_default_matmul_precision", precision)
     device = jax_device(jax, setting.device)
     flat = vit.init(config, np.random.default_rng(0))

@@ -1,10 +1,9 @@
 """The step of this library, as vitnp.training.steps takes it."""
 
-from vitnp import __version__, kernels, optim, params, vit
+from vitnp import __version__, kernels, networks, optim, params, vit
 from vitnp.backend import pick_device, to_device, use_tf32
 from vitnp.bench import cases, timing
 from vitnp.common.randomness import generator
-from vitnp.layers import textbook
 from vitnp.parallel import lanes
 from vitnp.training import steps
 
@@ -15,7 +14,8 @@ def prepare(config, images, labels, setting, ops=None):
     ops: other layers than those of the setting, such as timed ones.
     """
     xp, shapes = pick_device(setting.device), vit.shapes(config)
-    chosen, ops = kernels.choose(setting.ops, xp), ops or layers(setting, xp)
+    chosen = kernels.choose(setting.ops, xp, setting.precision)
+    ops = ops or networks.layers_of(config, chosen, setting.precision)
     if setting.tf32:
         use_tf32(xp)
     if setting.mode == "train":
@@ -52,7 +52,3 @@ def prepare(config, images, labels, setting, ops=None):
     pool_bytes = None if on_cpu else xp.get_default_memory_pool().total_bytes
     return train if setting.mode == "train" else predict, facts, pool_bytes or timing.peak_bytes
 
-
-def layers(setting, xp):
-    """Return the Ops that a setting asks for, or that the device of xp has by default."""
-    return kernels.ops() if kernels.choose(setting.ops, xp) == "fused" else textbook

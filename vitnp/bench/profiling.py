@@ -7,7 +7,7 @@ import functools
 import types
 from unittest import mock
 
-from vitnp import params
+from vitnp import kernels, networks, params
 from vitnp.backend import pick_device
 from vitnp.bench import cases, ours, timing
 from vitnp.parallel import lanes
@@ -26,7 +26,8 @@ def profile(setting, seconds):
     images, labels = cases.inputs(config, setting.batch_size)
     xp = pick_device(setting.device)
     timed = timer(timing.clock(xp))
-    ops = ours.layers(setting, xp)
+    chosen = kernels.choose(setting.ops, xp, setting.precision)
+    ops = networks.layers_of(config, chosen, setting.precision)
     ops = dataclasses.replace(ops, **{
         name: timed_layer(timed, name, layer) for name, layer in vars(ops).items()})
     with contextlib.ExitStack() as stack:

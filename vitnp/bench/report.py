@@ -26,8 +26,9 @@ def fact_lines(facts, ours):
     used = f"{facts['threads']} of {facts['cores']} cores used"
     rate = (f"{facts['sgemm_gflops']:,.1f} GFLOP/s by {facts['threads']} threads, "
             f"{facts['sgemm_one_thread_gflops']:,.1f} by one alone")
+    factors = "bfloat16 factors, " * (ours["precision"] == "bfloat16")
     sizes = (f"{ours['parameters']:,} parameters, {ours['batch_size']} images a step, "
-             f"{ours['micro_batch']} a micro-batch, {ours['ops']} layers")
+             f"{ours['micro_batch']} a micro-batch, {factors}{ours['ops']} layers")
     gpu = []
     if "gpu" in facts:
         gpu = [f"gpu        {facts['gpu']}, CuPy {facts['cupy']}"]

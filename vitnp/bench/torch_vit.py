@@ -99,6 +99,8 @@ def prepare(config, images, labels, setting):
     images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device)
     labels = torch.from_numpy(labels).to(device)
     network = torch.compile(model) if setting.engine == "torch-compile" else model
+    if setting.precision == "bfloat16":
+        network = torch.autocast(device, torch.bfloat16)(network.__call__)
     wait = torch.cuda.synchronize if on_gpu else lambda: None
     step = (trainer if setting.mode == "train" else predictor)(model, network, images, labels, wait)
     if setting.engine == "torch-compile":

@@ -11,7 +11,7 @@ import tempfile
 from vitnp.errors import Error
 
 # As NumPy, PyTorch, JAX and CuPy say it, in lower case
-NO_MEMORY = ("memoryerror", "allocate memory", "out of memory")
+NO_MEMORY = ("memoryerror", "allocate memory", "out of memory", "memory ran out", "memory left")
 PATIENCE = 2.0          # seconds in which a worker should notice that it is no longer needed
 
 
@@ -61,13 +61,13 @@ def end(process):
 def last_words(name, code, complaints):
     """Return why the process of an engine ended, in one sentence."""
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
-    mistakes = [line for line in lines if line.startswith("error: ")]
-    if code == 2 and mistakes:
-        return mistakes[-1].removeprefix("error: ")
     last = lines[-1] if lines else "it gave no reason"
     no_memory = any(words in last.lower() for words in NO_MEMORY)
     if no_memory or code == -signal.SIGKILL:
         return (f"the process of {name} ended, most likely because memory ran out; "
                 "try a smaller --batch-size")
+    mistakes = [line for line in lines if line.startswith("error: ")]
+    if code == 2 and mistakes:
+        return mistakes[-1].removeprefix("error: ")
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     return f"the process of {name} ended {how}: {last}"

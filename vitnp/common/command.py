@@ -3,7 +3,10 @@
 import argparse
 import os
 import sys
+import traceback
 
+from vitnp.common import mpi
+from vitnp.common.gpu_errors import message
 from vitnp.common.progress import say
 from vitnp.errors import Error
 
@@ -42,22 +45,33 @@ def check_counts(options, *names):
 
 
 def run(main):
-    """Call main(arguments) and exit with its result; an Error is printed, with exit code 2."""
+    """Call main(arguments) and exit with its result; an Error is printed, with exit code 2.
+
+    So are the exceptions of a GPU that is full or lost, and of too little memory.
+    """
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows only ASCII shows an escape in place of what it does not know
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        mpi.quiet()
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except Error as error:
-        say(f"error: {error}")
-        code = 2
+        mpi.end(2, f"error: {error}")
     except BrokenPipeError:
         # The reader, such as `head`, has enough; what is left must not be written at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + 13         # as if ended by SIGPIPE
     except KeyboardInterrupt as stop:
-        say(str(stop) or "stopped")
-        code = getattr(stop, "code", 130)
+        if not hasattr(stop, "code"):               # of a run that has saved itself
+            mpi.end(130, str(stop) or "stopped")
+        say(str(stop))
+        code = stop.code
+    except Exception as error:
+        if message(error):
+            mpi.end(2, f"error: {message(error)}")
+        if mpi.communicator() is None:
+            raise
+        mpi.end(1, traceback.format_exc())
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Fetch and check data sets; look at, check and pack folders of pictures.
+"""Fetch and check data sets; check and pack folders of pictures.
 
     python -m vitnp.data list
     python -m vitnp.data fetch NAME [--data-dir DIR]

@@ -17,20 +17,24 @@ def epoch_order(training, seed, epoch):
     return training[generator(seed, "order", epoch).permutation(len(training))]
 
 
-def batch_of(dataset, order, recipe, epoch, i, xp=np):
-    """Return the augmented images and targets of step i of an epoch, on the device of xp."""
+def batch_of(dataset, order, recipe, epoch, i, xp=np, read=None):
+    """Return the augmented images and targets of step i of an epoch, on the device of xp.
+
+    read: a function of images and indices that reads them with other processes, see Ranks.
+    """
     batch = order[i * recipe.batch_size:(i + 1) * recipe.batch_size]
-    images = to_device(dataset.train_images[batch], xp)
+    images = read(dataset.train_images, batch) if read else dataset.train_images[batch]
+    images = to_device(images, xp)
     labels = to_device(dataset.train_labels[batch], xp)
     rng = generator(recipe.seed, "augment", epoch, i)
     return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
-def ahead(prepare, numbers, waiting=AHEAD, threads=1):
+def ahead(prepare, numbers, waiting=AHEAD, threads=1, whole=False):
     """Yield prepare(number) for each number, in order, prepared by threads in the background.
 
     waiting: how many of them wait at most. What prepare raises is raised here, in its place of the
-    order.
+    order. whole=True: where the caller stops, what has been begun is done, as other processes do.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="batches") as pool:
         ready = deque()
@@ -42,4 +46,4 @@ def ahead(prepare, numbers, waiting=AHEAD, threads=1):
             while ready:
                 yield ready.popleft().result()
         finally:
-            pool.shutdown(cancel_futures=True)      # where the caller stops before the end
+            pool.shutdown(cancel_futures=not whole)     # where the caller stops before the end

@@ -7,10 +7,14 @@ is the same each time.
 
 import math
 
+import numpy as np
+
 from vitnp.layers import gelu
 
 LANES, WARPS = 32, 8        # a block's threads: x is the lane, y the warp
 CHUNK = 256                 # rows that one block adds up
+PARTS = 16                  # arrays that one launch adds to the gradients
+PLACES = np.dtype([("from", np.uint64, PARTS), ("to", np.uint64, PARTS), ("n", np.int64, PARTS)])
 
 SOURCE = r"""
 __device__ T sum_of_lanes(T value) {
@@ -146,6 +150,53 @@ extern "C" __global__ void gelu_backward(
     dx[i] = dy[i] * (cdf + a * density);
 }
 
+// SplitMix64 (Steele, Lea, Flood 2014): the same number in [0, 1) for a key and a place, always
+__device__ float uniform(unsigned long long key, unsigned long long i) {
+    unsigned long long z = key + (i + 1) * 0x9e3779b97f4a7c15ull;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return (float)((z ^ (z >> 31)) >> 40) * (1.0f / 16777216.0f);
+}
+
+// One draw for `each` numbers that lie together
+extern "C" __global__ void dropout(
+        const T* x, T* y, unsigned long long key, float rate, T scale, long long each,
+        long long n) {
+    FOR_MY_NUMBER
+    y[i] = uniform(key, i / each) >= rate ? x[i] * scale : (T)0;
+}
+
+// The upper half of a float32's bits, rounded to the nearest, of two to the even one
+extern "C" __global__ void shorten(const T* x, unsigned short* y, long long n) {
+    FOR_MY_NUMBER
+    union { float value; unsigned bits; } number;
+    number.value = (float)x[i];
+    const unsigned odd = number.bits >> 16 & 1;
+    y[i] = number.value == number.value ? (number.bits + 0x7fff + odd) >> 16 : 0x7fc0;
+}
+
+// One to three arrays (B, heads, tokens, size), beside each other as (B, tokens, parts·heads·size)
+extern "C" __global__ void merge_heads(
+        const T* first, const T* second, const T* third, T* y, long long parts, long long heads,
+        long long tokens, long long size, long long n) {
+    FOR_MY_NUMBER
+    const long long of_token = i / size, head = of_token % heads, part = of_token / heads % parts;
+    const long long token = of_token / heads / parts;           // counted over all images
+    const T* const x = part == 0 ? first : part == 1 ? second : third;
+    y[i] = x[((token / tokens * heads + head) * tokens + token % tokens) * size + i % size];
+}
+
+// Gradients to their places in the flat buffer: a part for each row of blocks
+struct Places { const T* from[PARTS]; T* to[PARTS]; long long n[PARTS]; };
+
+extern "C" __global__ void add_parts(Places parts, bool first) {
+    const T* const from = parts.from[blockIdx.y];
+    T* const to = parts.to[blockIdx.y];
+    const long long mine = ((long long)blockIdx.x * WARPS + threadIdx.y) * LANES + threadIdx.x;
+    for (long long i = mine; i < parts.n[blockIdx.y]; i += (long long)gridDim.x * WARPS * LANES)
+        to[i] = first ? from[i] : to[i] + from[i];
+}
+
 // In place; beta is 1 - β, keep = 1 - rate · decay, follow the share of w that enters the average
 extern "C" __global__ void adamw(
         T* params, const T* gradients, T* moment1, T* moment2, T* average, const T* norm,
@@ -171,7 +222,7 @@ def source(ctype):
     numbers = {"SLOPE": gelu.SLOPE, "CUBIC": gelu.CUBIC, "FAR": gelu.FAR,
                "ROOT_HALF": math.sqrt(0.5),
                "DENSITY": 1.0 / math.sqrt(2.0 * math.pi)}
-    sizes = {"LANES": LANES, "WARPS": WARPS, "CHUNK": CHUNK}
+    sizes = {"LANES": LANES, "WARPS": WARPS, "CHUNK": CHUNK, "PARTS": PARTS}
     lines = [f"#define {name} {value}" for name, value in sizes.items()]
     lines += [f"#define {name} ((T){value!r})" for name, value in numbers.items()]
     return "\n".join([f"typedef {ctype} T;", *lines, SOURCE])

@@ -19,14 +19,20 @@ def of(config):
     return resnet if isinstance(config, ResNetConfig) else vit
 
 
-def layers_of(config, name="textbook"):
+def layers_of(config, name="textbook", precision="float32"):
     """Return the layers that a configuration needs; name: "textbook", or "fused" for a GPU's.
 
-    The convolutions have no fused kernels: networks with some are always run by the textbook.
+    precision: see kernels.ops. The convolutions have no fused kernels: networks with some are
+    always run by the textbook. Raises Error for these in bfloat16.
     """
     if isinstance(config, ResNetConfig) or config.stem:
+        if precision != "float32":
+            raise Error(f"--precision {precision} is for Vision Transformers without a stem; "
+                        "convolutions are computed in float32 alone")
         return convolutional.textbook
-    return kernels.ops() if name == "fused" else textbook
+    if name == "textbook" and precision == "float32":
+        return textbook
+    return kernels.ops(precision)
 
 
 def config_of(fields):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitnp import params as parameters
-from vitnp.config import is_number
+from vitnp.config import is_number, plain_numbers
 from vitnp.errors import Error
 from vitnp.layers.convolutional import textbook
 from vitnp.vit import is_decayed
@@ -55,6 +55,7 @@ class ResNetConfig:
     root: str = "small"
 
     def __post_init__(self):
+        plain_numbers(self)
         size = self.image_size
         size = tuple(size) if isinstance(size, tuple | list) else (size, size)
         object.__setattr__(self, "image_size", size)

@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from vitnp import networks, optim
+from vitnp import kernels, networks, optim
 from vitnp import params as parameters
 from vitnp.backend import get_xp, to_host
+from vitnp.common import mpi
 from vitnp.errors import Error
 from vitnp.layers import textbook
 
@@ -26,7 +27,7 @@ from vitnp.layers import textbook
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX, ARENA_MAX = -1, -2, -4, -8
 
 CACHED = 3_300_000  # bytes of a block's largest float32 array that one micro-batch should have
-GPU_BATCH = 64      # images that a GPU predicts at a time
+GPU_BATCH = 256     # images that a GPU predicts at a time
 
 
 def prepare_process():
@@ -55,10 +56,10 @@ def keep_memory():
 
 
 def cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of cores that this process may use, of a machine's ranks each its share."""
+    count = os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    return min(own, max(1, count // mpi.local_size()))
 
 
 def micro_batch_size(config, batch_size):
@@ -74,7 +75,7 @@ def micro_batch_size(config, batch_size):
 
 def loss_and_gradients(images, targets, params, gradients, config, ops=textbook, smoothing=0.0,
                        draw=None, micro_batch=None, threads=1, head_only=False,
-                       class_weights=None):
+                       class_weights=None, add_up=None):
     """Write the gradients of a batch's mean loss to a tree, and return losses (B,), logits (B, K).
 
     images: (B, height, width, C), scaled; targets: integers (B,) or probabilities (B, K);
@@ -82,7 +83,7 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
     the Generator for the dropout of the micro-batch with a given first image, or None.
     head_only=True: for a linear probe, the head's gradients alone are written, the blocks run
     without dropout and no cache of theirs is kept. class_weights: a factor (K,) of each class'
-    gradients, or None.
+    gradients, or None. add_up: add_in_turn, or that of ranks.
     """
     network = networks.of(config)
     forward, backward = network.forward, network.backward
@@ -103,20 +104,23 @@ def loss_and_gradients(images, targets, params, gradients, config, ops=textbook,
         backward(dlogits, cache, add)
         return losses, logits
 
-    return add_in_turn(work, images, gradients, config, micro_batch, threads)
+    add_up = add_up or add_in_turn
+    return add_up(work, images, gradients, config, micro_batch, threads, ops)
 
 
-def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1):
+def add_in_turn(work, images, gradients, config, micro_batch=None, threads=1, ops=textbook):
     """Call work(part, add) for each micro-batch of images; return the arrays of all, joined.
 
     part: its slice; add(name, gradients of a part of the network) writes the first micro-batch's to
-    the tree `gradients` and adds those of the others, in their order.
+    the tree `gradients` and adds those of the others, in their order, as the layers `ops` do.
     """
+    add_to = kernels.adder(ops)
+
     def work_in_turn(part, turn):
         def add(name, part_gradients):
             with turn(name):
                 place = parameters.find(gradients, name)
-                parameters.add(place, part_gradients, first=part.start == 0)
+                add_to(place, part_gradients, first=part.start == 0)
 
         return work(part, add)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vitnp.config import ViTConfig, is_number
+from vitnp.config import ViTConfig, is_number, plain_numbers
 from vitnp.data import FOLDERS, NAMES
 from vitnp.data.dataset import Dataset, statistics
 from vitnp.data.likeness import ground_of
@@ -21,7 +21,7 @@ OF_TRANSFORMERS = ("stem", "dropout", "stochastic_depth", "pooling", "positions"
 MAY_CHANGE = ("data_dir", "device", "threads", "workers")     # without influence on the result
 CHOICES = {"optimizer": ("adamw", "sgd"), "best": ("accuracy", "class-mean"),
            "tune": ("all", "head"), "position_start": ("normal", "sincos"),
-           "scale": ("half", "data")}
+           "scale": ("half", "data"), "precision": ("float32", "bfloat16")}
 
 
 def option(default: Any, text: str) -> Any:
@@ -89,6 +89,8 @@ class Recipe:
     ops: str | None = option(None, "textbook or fused: the layers as they are taught, or a GPU's "
                              "kernels for them; by default fused on a GPU")
     tf32: bool = option(False, "shorten the factors of a GPU's products, which is faster")
+    precision: str = option("float32", "of the products' factors: float32 or bfloat16, of 16 bits, "
+                            "far faster on a GPU; sums and weights stay float32")
     threads: int | None = option(None, "threads on a CPU, by default one a core")
     workers: int | None = option(None, "processes that decode a folder's pictures, one a core")
     micro_batch: int | None = option(None, "images at a time, whose gradients are added up to the "
@@ -97,6 +99,7 @@ class Recipe:
     patience: int = option(0, "looks without a new best after which a run ends; 0 for all epochs")
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.type in (str, str | None):
@@ -125,6 +128,8 @@ class Recipe:
         self._check("ops", self.ops in (None, "textbook", "fused"), "textbook or fused")
         for name in ("tf32", "balance"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")
+        self._check("tf32", not self.tf32 or self.precision == "float32",
+                    "left out with --precision bfloat16, whose factors are shorter still")
         for name, choices in CHOICES.items():
             self._check(name, getattr(self, name) in choices, " or ".join(choices))
         self._check("tune", self.tune == "all" or self.init_from is not None,

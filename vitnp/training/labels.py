@@ -92,9 +92,9 @@ def parts(run):
             f"{len(run.dataset.test_labels):,} to test")
 
 
-def batch(run, order, epoch, i, xp):
+def batch(run, order, epoch, i, xp, read=None):
     """Return the augmented images of a step and their targets, on the device of xp."""
-    return batch_of(run.dataset, order, run.recipe, epoch, i, xp)
+    return batch_of(run.dataset, order, run.recipe, epoch, i, xp, read)
 
 
 def published(trained):
@@ -116,7 +116,7 @@ def kept(run, state):
 def validate(run):
     """Return mean loss and accuracy on the validation part, and what else chooses the best."""
     score = evaluation.score(run.averaged, run.dataset.train_images, run.dataset.train_labels,
-                             run.validation)
+                             run.validation, world=run.world)
     if run.recipe.best == "accuracy":
         return score.loss, score.accuracy
     # NaN where a class has no image
@@ -125,10 +125,10 @@ def validate(run):
 
 def finish(run, best, best_epoch):
     """Use the test part, once, on the best network; write and draw the result; return its Score."""
-    logits = evaluation.logits_of(best, run.dataset.test_images)
+    logits = evaluation.logits_of(best, run.dataset.test_images, world=run.world)
     score = evaluation.score_of(logits, run.dataset.test_labels)
     record = {"test_loss": score.loss, "test_accuracy": score.accuracy,
               "test_images": int(score.confusion.sum()), "best_epoch": best_epoch}
-    run_folder.append_metrics(run.folder, record)
-    sheets.draw_run(run.folder, run.recipe, run.dataset, logits)
+    run.first(run_folder.append_metrics, run.folder, record)
+    run.first(sheets.draw_run, run.folder, run.recipe, run.dataset, logits)
     return score

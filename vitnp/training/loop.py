@@ -10,7 +10,7 @@ import math
 import os
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -22,14 +22,15 @@ from vitnp import kernels, model, networks, params
 from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
-from vitnp.data import Dataset
 from vitnp.data.batches import ahead, epoch_order
 from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
+from vitnp.parallel.ranks import Ranks, first
 from vitnp.runs import run_folder
 from vitnp.runs.recipe import Recipe
 from vitnp.training import forecast, labels, run_data, steps
+from vitnp.training.run import Run
 from vitnp.training.saving import (
     Standing,
     Sums,
@@ -39,51 +40,35 @@ from vitnp.training.saving import (
     save,
     save_best,
 )
-from vitnp.training.signals import Stopped, stop_signals
+from vitnp.training.signals import Stopped, agree, stop_signals
 
 READ_EVERY = 20     # steps between two looks at the loss: each look waits for a GPU
 SAVE_SECONDS = 300  # between two checkpoints within a long epoch
 
 
-@dataclass(frozen=True)
-class Run:
-    """What stays the same while a run trains; its models are views of the state's buffers."""
-
-    recipe: Recipe
-    dataset: Dataset
-    training: np.ndarray        # which of the training images are trained on
-    validation: np.ndarray      # and which are held out
-    trained: Model
-    averaged: Model             # with the moving average of the weights, if there is one
-    objective: ModuleType = labels
-    folder: Path | None = None
-
-    @property
-    def steps(self):
-        """The number of steps in an epoch."""
-        return math.ceil(len(self.training) / self.recipe.batch_size)
-
-
 def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = textbook,
-          objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
+          objective: ModuleType = labels,
+          world: Ranks | None = None) -> tuple[Path, Model, Score | None]:
     """Train as the recipe says and return (run folder, Model, test Score or None).
+
+    world: the Ranks of MPI that train together, or None.
 
     Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
     the best of them, and the test part is used once, at the end, on that one. Raises Error for what
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
     """
-    run, state = prepare(recipe, ops, objective)
+    run, state = prepare(recipe, ops, objective, world)
     config, preprocess = objective.published(run.trained).config, run.trained.preprocess
-    folder = run_folder.create(out, recipe.data + objective.SUFFIX, dataclasses.asdict(config),
-                               dataclasses.asdict(run.recipe), dataclasses.asdict(preprocess),
-                               run.dataset.fingerprint)
-    with run_folder.locked(folder):
+    folder = run.first(run_folder.create, out, recipe.data + objective.SUFFIX,
+                       *map(dataclasses.asdict, (config, run.recipe, preprocess)),
+                       run.dataset.fingerprint)
+    with locked(folder, world):
         return fit(replace(run, folder=folder), state, Standing())
 
 
 def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None,
-           ops: Ops = textbook,
-           objective: ModuleType = labels) -> tuple[Path, Model, Score | None]:
+           ops: Ops = textbook, objective: ModuleType = labels,
+           world: Ranks | None = None) -> tuple[Path, Model, Score | None]:
     """Go on with the run in a folder, from its last whole checkpoint, and return as train does.
 
     changes: fields of the recipe that have no influence on the result, such as threads. Raises
@@ -91,20 +76,25 @@ def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None
     """
     folder = Path(folder)
     recipe = with_changes(run_folder.read_recipe(folder), changes or {})
-    with run_folder.locked(folder):
-        run_folder.remove_litter(folder)
+    with locked(folder, world):
+        first(world, run_folder.remove_litter, folder)
         last = run_folder.last_checkpoint(folder)
         if last:
-            run, state = go_on(recipe, ops, objective, *last)
+            run, state = go_on(recipe, ops, objective, world, *last)
         else:
-            run, state = prepare(recipe, ops, objective, folder)
+            run, state = prepare(recipe, ops, objective, world, folder)
         run, standing, length = replace(run, folder=folder), Standing(), 0
         if last:
             standing, state.step, length = read_standing(*last[1:])
             check_best(run, state, standing)
-        run_folder.cut_metrics(folder, length)
+        run.first(run_folder.cut_metrics, folder, length)
         progress.say(f"{folder} goes on after step {state.step:,}")
         return fit(run, state, standing)
+
+
+def locked(folder, world):
+    """Return the context in which no other run may use the folder."""
+    return contextlib.nullcontext() if world and world.rank else run_folder.locked(folder)
 
 
 def with_changes(recipe, changes):
@@ -113,7 +103,7 @@ def with_changes(recipe, changes):
     return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
 
-def prepare(recipe, ops=textbook, objective=labels, folder=None):
+def prepare(recipe, ops=textbook, objective=labels, world=None, folder=None):
     """Return the Run, as yet without its folder, and the State before its first step.
 
     folder: where the run goes on before its first checkpoint.
@@ -121,26 +111,27 @@ def prepare(recipe, ops=textbook, objective=labels, folder=None):
     origin = objective.origin(recipe)
     dataset = run_data.load(recipe, origin and origin[0].preprocess, folder)
     found = objective.start(recipe, dataset, origin)
-    return assemble(recipe, dataset, *found, ops, objective)
+    return assemble(recipe, dataset, *found, ops, objective, world)
 
 
-def go_on(recipe, ops, objective, tensors, facts, path):
+def go_on(recipe, ops, objective, world, tensors, facts, path):
     """Return the Run and the State of a checkpoint, whose step is read elsewhere."""
     dataset = run_data.load(recipe, model.preprocess_of(facts, path), path.parent)
     found = objective.go_on(recipe, dataset, tensors, facts, path)
-    run, state = assemble(recipe, dataset, *found, ops, objective)
+    run, state = assemble(recipe, dataset, *found, ops, objective, world)
     steps.restore(state, tensors, run.trained.config, path, objective.PREFIX)
     return run, state
 
 
-def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
+def assemble(recipe, dataset, config, preprocess, flat, ops, objective, world):
     """Return the Run and the State of weights in a flat buffer on the host."""
     xp = pick_device(recipe.device)
     if recipe.tf32:
         use_tf32(xp)
-    recipe = with_micro_batch(replace(recipe, ops=kernels.choose(recipe.ops, xp)), config, xp)
+    chosen = kernels.choose(recipe.ops, xp, recipe.precision)
+    recipe = with_micro_batch(replace(recipe, ops=chosen), config, xp, world)
     if ops is textbook:                                 # a caller's own layers go before
-        ops = networks.layers_of(config, recipe.ops)
+        ops = networks.layers_of(config, recipe.ops, recipe.precision)
     shapes = networks.of(config).shapes(config)
     training, validation = dataset.parts()
     training = run_data.some_of(training, recipe.train_images)
@@ -152,14 +143,20 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
     averaged = trained
     if recipe.ema:
         averaged = replace(trained, params=params.views(state.average, shapes))
-    return Run(recipe, dataset, training, validation, trained, averaged, objective), state
+    run = Run(recipe, dataset, training, validation, trained, averaged, objective, world=world)
+    return run, state
 
 
-def with_micro_batch(recipe, config, xp):
-    """Return the recipe with the size of its micro-batches, so that the run's folder tells it."""
-    if recipe.micro_batch or xp is not np:
+def with_micro_batch(recipe, config, xp, world):
+    """Return the recipe with the size of its micro-batches, so that the run's folder tells it.
+
+    The result depends on it, and so must not change where the run goes on with other ranks. A GPU
+    takes its whole share of the batch.
+    """
+    if recipe.micro_batch or xp is not np and world is None:
         return recipe
-    size = lanes.micro_batch_size(config, recipe.batch_size)
+    size = (lanes.micro_batch_size(config, recipe.batch_size) if xp is np
+            else math.ceil(recipe.batch_size / world.size))
     return replace(recipe, micro_batch=size)
 
 
@@ -172,7 +169,7 @@ def fit(run, state, standing):
                                      get_xp(state.params)):
         progress.say(warning)
     if state.step == 0:
-        run_folder.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
+        run.first(run_folder.check_room, folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent
     shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
     with contextlib.closing(shown):
@@ -181,6 +178,7 @@ def fit(run, state, standing):
                    and not out_of_patience(run, state, standing)):
                 train_epoch(run, state, standing, shown, wish)
                 finish_epoch(run, state, standing, shown)
+                agree(run.world, wish)
                 grant(wish, run, state)
         shown.during(run.objective.END)
         return finish(run, state, standing)
@@ -192,9 +190,12 @@ def train_epoch(run, state, standing, shown, wish):
     epoch, done = divmod(state.step, run.steps)
     order = epoch_order(run.training, recipe.seed, epoch)
     prepare_batch = partial(run.objective.batch, run, order, epoch, xp=xp)
+    prepare_share = partial(prepare_batch, read=run.world.read) if run.world else prepare_batch
     saved, reported = time.monotonic(), sums.seen
-    with contextlib.closing(ahead(prepare_batch, range(done, run.steps),
-                                  threads=run_data.threads(run.dataset))) as batches:
+    # Ranks read together, and so in one order
+    threads = 1 if run.world else run_data.threads(run.dataset)
+    with contextlib.closing(ahead(prepare_share, range(done, run.steps), threads=threads,
+                                  whole=run.world is not None)) as batches:
         for i in range(done, run.steps):
             began = time.perf_counter()
             pictures, targets = next(batches)
@@ -202,7 +203,8 @@ def train_epoch(run, state, standing, shown, wish):
             try:
                 losses, hits, norm, rate = steps.train_step(
                     state, run.trained, pictures, targets, recipe, run.steps,
-                    run.objective.compute_gradients)
+                    run.compute_gradients)
+                due = agree(run.world, wish, time.monotonic() - saved > SAVE_SECONDS)
                 sums.loss = sums.loss + losses.sum(dtype=xp.float64)
                 sums.norm = sums.norm + norm.astype(xp.float64)
                 sums.right, sums.seen = sums.right + hits.sum(), sums.seen + len(pictures)
@@ -215,14 +217,16 @@ def train_epoch(run, state, standing, shown, wish):
             except steps.NotFinite:
                 stop_failed(run, state, standing, prepare_batch)
             except MemoryError as error:
+                if run.world:                   # the others are not here to try it with
+                    raise
                 # Its frames hold what fills the memory
                 traceback.clear_frames(error.__traceback__)
                 raise steps.too_large(state, run.trained, pictures, targets, recipe,
-                                      run.objective.compute_gradients) from None
+                                      run.compute_gradients) from None
             sums.seconds += time.perf_counter() - began
             if i == run.steps - 1:
                 return                          # finish_epoch saves, with the epoch's record
-            if wish.signal or wish.save or time.monotonic() - saved > SAVE_SECONDS:
+            if wish.signal or due:
                 save(run, state, standing)
                 wish.save, saved = False, time.monotonic()
             grant(wish, run, state)
@@ -239,7 +243,7 @@ def stop_failed(run, state, standing, prepare_batch):
     """Save the state before a step that was not finite, and raise the Error that describes it."""
     images, targets = prepare_batch(state.step % run.steps)
     error = steps.failure(state, run.trained, images, targets, run.recipe, run.steps,
-                          run.objective.compute_gradients)
+                          run.compute_gradients)
     if not math.isfinite(float(standing.sums.loss)):
         standing = replace(standing, sums=Sums())       # on a GPU the sums went on meanwhile
     save(run, state, standing)
@@ -274,7 +278,7 @@ def finish_epoch(run, state, standing, shown):
     if remark := run.objective.remark(run, record):
         progress.say(remark)
     with guarded(run):
-        run_folder.append_metrics(run.folder, record)
+        run.first(run_folder.append_metrics, run.folder, record)
     save(run, state, standing)
 
 

@@ -70,9 +70,9 @@ def parts(run):
             f"{len(run.validation):,} to validate")
 
 
-def batch(run, order, epoch, i, xp):
+def batch(run, order, epoch, i, xp, read=None):
     """Return the augmented images of a step and the Corruption of their patches."""
-    images, _ = batch_of(run.dataset, order, run.recipe, epoch, i, xp)
+    images, _ = batch_of(run.dataset, order, run.recipe, epoch, i, xp, read)
     rng = generator(run.recipe.seed, "mask", epoch, i)
     return images, masked.corrupt(len(images), patches_of(run.trained.config), rng, xp)
 
@@ -82,11 +82,12 @@ def patches_of(config):
     return config.grid[0] * config.grid[1]
 
 
-def compute_gradients(state, trained, images, corruption, recipe):
+def compute_gradients(state, trained, images, corruption, recipe, add_up=lanes.add_in_turn):
     """Write a batch's gradients to the state.
 
-    images: uint8 (B, height, width, C), not yet corrupted. Returns for each image (B,) the mean
-    loss of its corrupted patches, and the share of them whose colour is right.
+    images: uint8 (B, height, width, C), not yet corrupted; add_up: see loss_and_gradients. Returns
+    for each image (B,) the mean loss of its corrupted patches, and the share of them whose colour
+    is right.
     """
     config, xp = trained.config, get_xp(state.params)
     draw = None
@@ -94,14 +95,16 @@ def compute_gradients(state, trained, images, corruption, recipe):
         draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
     gradients = params.views(state.gradients, masked.shapes(config))
     losses, right = loss_and_gradients(trained, to_device(images, xp), corruption, gradients, draw,
-                                       recipe.micro_batch)                      # (B, M)
+                                       recipe.micro_batch, add_up)              # (B, M)
     return losses.mean(axis=1), right.mean(axis=1)
 
 
-def loss_and_gradients(trained, images, corruption, gradients, draw=None, micro_batch=None):
+def loss_and_gradients(trained, images, corruption, gradients, draw=None, micro_batch=None,
+                       add_up=lanes.add_in_turn):
     """Write the gradients of the mean loss of all corrupted patches to a tree of `masked.shapes`.
 
-    images: uint8 (B, height, width, C), not yet corrupted; draw: see lanes.loss_and_gradients.
+    images: uint8 (B, height, width, C), not yet corrupted; draw, add_up: see
+    lanes.loss_and_gradients.
     Returns losses (B, M) and which predictions are right (B, M).
     """
     def work(part, add):
@@ -113,7 +116,8 @@ def loss_and_gradients(trained, images, corruption, gradients, draw=None, micro_
         masked.backward(dlogits.reshape(logits.shape), cache, add)
         return losses.reshape(targets.shape), right.reshape(targets.shape)
 
-    return lanes.add_in_turn(work, images, gradients, trained.config, micro_batch, trained.threads)
+    return add_up(work, images, gradients, trained.config, micro_batch, trained.threads,
+                  trained.ops)
 
 
 def predict(trained, images, corruption, rng=None):
@@ -156,9 +160,10 @@ def validate(run):
 
     Patches that were chosen but left as they are do not count: the network sees their colours.
     """
-    trained, loss, right, count = run.averaged, 0.0, 0, 0
+    trained = run.averaged
     config, xp = trained.config, get_xp(trained.params["norm"]["gamma"])
-    for first in range(0, len(run.validation), evaluation.CHUNK):
+
+    def of_chunk(first):
         indices = run.validation[first:first + evaluation.CHUNK]
         images = to_device(run.dataset.train_images[indices], xp)
         rng = generator(0, "mask", first)
@@ -172,12 +177,21 @@ def validate(run):
         losses, hits = map(to_host, lanes.joined(work, len(images), config, xp, lanes.GPU_BATCH,
                                                  threads=trained.threads))
         unseen = to_host(masked.is_changed(corruption))                         # (B, M)
-        loss += float(losses[unseen].sum(dtype=np.float64))
-        right, count = right + int(hits[unseen].sum()), count + int(unseen.sum())
+        return (float(losses[unseen].sum(dtype=np.float64)), int(hits[unseen].sum()),
+                int(unseen.sum()))
+
+    starts = range(0, len(run.validation), evaluation.CHUNK)
+    found = run.world.in_turn(of_chunk, starts) if run.world else list(map(of_chunk, starts))
+    loss, right, count = (sum(numbers) for numbers in zip(*found, strict=True))
     return loss / count, right / count
 
 
 def finish(run, best, best_epoch):
     """Draw the curves; there is nothing to test."""
+    run.first(draw, run)
+
+
+def draw(run):
+    """Draw the curves of a run."""
     figures.curves(run_folder.read_metrics(run.folder), run.folder / run_folder.CURVES,
                    f"{run.recipe.title}, masked patch prediction")

@@ -33,6 +33,11 @@ class Standing:
 
 def save(run, state, standing):
     """Write the run's checkpoint: weights, moments, average, step and standing."""
+    run.first(write_checkpoint, run, state, standing)
+
+
+def write_checkpoint(run, state, standing):
+    """Write the run's checkpoint in this process."""
     sums = {name: float(number) for name, number in vars(standing.sums).items()}
     facts = run.objective.published(run.trained).facts() | {
         "step": state.step, "standing": vars(standing) | {"sums": sums},
@@ -44,6 +49,11 @@ def save(run, state, standing):
 
 def save_best(run, state, standing):
     """Write the weights that did best on the validation part, without moments."""
+    run.first(write_best, run, state, standing)
+
+
+def write_best(run, state, standing):
+    """Write the best weights in this process."""
     facts = run.objective.published(run.trained).facts() | {
         "step": state.step, "epoch": standing.best_epoch,
         "validation_accuracy": standing.best_accuracy}
@@ -79,12 +89,19 @@ def check_best(run, state, standing):
     """Let the present weights take the place of a best checkpoint that is damaged, and say so."""
     if standing.best_epoch == 0:
         return
-    try:
-        native.load(run.folder / locate.BEST)
-    except Error as error:
-        progress.say(f"{error}; the present weights take its place, until better ones come")
+    damage = run.first(damage_of, run.folder / locate.BEST)
+    if damage:
+        progress.say(f"{damage}; the present weights take its place, until better ones come")
         standing.best_accuracy, standing.best_epoch = -1.0, state.step // run.steps
         save_best(run, state, standing)
+
+
+def damage_of(path):
+    """Return what is wrong with a checkpoint of vitnp's, or None."""
+    try:
+        native.load(path)
+    except Error as error:
+        return str(error)
 
 
 def result_of(folder):

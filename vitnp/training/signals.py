@@ -62,3 +62,13 @@ def stop_signals():
         yield wish
     finally:
         restore(before)
+
+
+def agree(world, wish, due=False):
+    """Let all ranks of a world stop, or save, after the same step; return whether to save."""
+    due = due or wish.save
+    if world is None:
+        return due
+    found = world.agree(wish.signal or (0 if due else -1))
+    wish.signal = found if found > 0 else None
+    return found == 0

@@ -81,8 +81,11 @@ def restore(state, tensors, config, path, prefix=""):
             array[...] = to_device(found[place], xp)
 
 
-def compute_gradients(state, trained, images, targets, recipe):
-    """Write a batch's gradients to the state, and return losses (B,) and right answers (B,)."""
+def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_in_turn):
+    """Write a batch's gradients to the state, and return losses (B,) and right answers (B,).
+
+    add_up: see lanes.loss_and_gradients.
+    """
     config, xp = trained.config, get_xp(state.params)
     images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
     targets = to_device(targets, xp)
@@ -92,7 +95,8 @@ def compute_gradients(state, trained, images, targets, recipe):
     gradients = params.views(state.gradients, networks.of(config).shapes(config))
     losses, logits = lanes.loss_and_gradients(
         images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
-        draw, recipe.micro_batch, trained.threads, recipe.tune == "head", state.class_weights)
+        draw, recipe.micro_batch, trained.threads, recipe.tune == "head", state.class_weights,
+        add_up)
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     return losses, logits.argmax(axis=1) == labels
 

@@ -1,0 +1,1 @@
+// Stands for CuPy's additions by many threads at once, of which vitnp has none
