@@ -24,7 +24,6 @@ from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
 from vitnp.data import Dataset
 from vitnp.data.batches import ahead, epoch_order
-from vitnp.errors import Error
 from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
@@ -144,7 +143,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
         ops = networks.layers_of(config, recipe.ops)
     shapes = networks.of(config).shapes(config)
     training, validation = dataset.parts()
-    training = some_of(training, recipe.train_images)
+    training = run_data.some_of(training, recipe.train_images)
     state = steps.start_from(to_device(flat, xp), recipe.optimizer, bool(recipe.ema))
     weights = objective.class_weights(recipe, dataset.train_labels[training], config.classes)
     state.class_weights = None if weights is None else to_device(weights, xp)
@@ -154,14 +153,6 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective):
     if recipe.ema:
         averaged = replace(trained, params=params.views(state.average, shapes))
     return Run(recipe, dataset, training, validation, trained, averaged, objective), state
-
-
-def some_of(training, count):
-    """Return the first `count` of the shuffled training images, all of them for None."""
-    if count is not None and count > len(training):
-        raise Error(f"--train-images is {count:,}, but there are {len(training):,} images to train "
-                    "on")
-    return training[:count]
 
 
 def with_micro_batch(recipe, config, xp):
@@ -177,9 +168,7 @@ def fit(run, state, standing):
     recipe, folder = run.recipe, run.folder
     progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{run.objective.parts(run)}; device {recipe.device}; run {folder}")
-    for warning in forecast.warnings(run.trained.config, state.params.size, recipe.batch_size,
-                                     get_xp(state.params)):
-        progress.say(warning)
+    forecast.warn(run.trained.config, state.params, recipe.batch_size)
     if state.step == 0:
         run_folder.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent

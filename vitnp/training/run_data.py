@@ -4,6 +4,7 @@ from vitnp import data
 from vitnp.common.progress import say
 from vitnp.data import check, fingerprint
 from vitnp.data.pictures import Pictures
+from vitnp.errors import Error
 from vitnp.parallel import lanes
 
 
@@ -32,3 +33,11 @@ def load(recipe, preprocess=None, folder=None):
 def threads(dataset):
     """Return how many threads prepare batches: two for files, one decodes while one augments."""
     return 2 if isinstance(dataset.train_images, Pictures) else 1
+
+
+def some_of(training, count):
+    """Return the first `count` of the shuffled training images, all of them for None."""
+    if count is not None and count > len(training):
+        raise Error(f"--train-images is {count:,}, but there are {len(training):,} images to train "
+                    "on")
+    return training[:count]
