@@ -1,7 +1,6 @@
 """The commands as a user runs them: good runs, and each mistake as one line on stderr."""
 
 import importlib.util
-import io
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ from data.idx_files import idx_bytes, write_set
 from PIL import Image
 
 import vitnp
-from vitnp.common import progress
 from vitnp.data import idx
 
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
@@ -137,6 +135,7 @@ def test_mnist_files_are_trained_on_and_may_move(tmp_path):
     ("--model giant/2", "unknown model 'giant/2'; write VARIANT/PATCH"),
     ("--data cifar", "there is no data set 'cifar'; possible are digits, mnist"),
     ("--device tpu", "unknown device 'tpu'; possible are cpu, gpu and auto"),
+    ("--preset finetune", "goes on with trained weights, but there is no --init-from; give one"),
     ("--preset digits", "there is no preset 'digits'; possible are finetune, mnist"),
     ("--colour red", "unrecognized arguments: --colour red; --help lists"),
     ("--learning-rate -1", "--learning-rate is -1.0; it must be a number above 0"),
@@ -248,22 +247,6 @@ def test_help_is_quick_and_loads_nothing_heavy(tmp_path):
     for name in ("train", "evaluate", "gradcheck"):
         assert f"usage: python -m vitnp.{name} " in done.stdout
     assert done.stdout.count("exit code 0\n") == 3 and done.stdout.endswith("none loaded\n")
-
-
-def test_a_terminal_gets_one_bar_over_all_epochs(monkeypatch):
-    terminal = io.StringIO()
-    terminal.isatty = lambda: True
-    monkeypatch.setattr(sys, "stderr", terminal)
-    shown = progress.choose(2, 100)
-    for epoch in (1, 2):
-        shown.step(60, 1.25, 0.5, 1e-3, 0.25)
-        shown.step(40, 1.25, 0.5, 1e-3, 0.25)
-        shown.epoch({"epoch": epoch, "validation_accuracy": 0.75})
-    assert shown.bar.n == shown.bar.total == 200
-    shown.close()
-    last = terminal.getvalue().split("\r")[-1]
-    assert "epoch 2/2,  validation  75.0 %" in last and "200/200" in last
-    assert "loss 1.250, accuracy 50.0 %, rate 1.0e-03, waiting 25 %" in last and last.endswith("\n")
 
 
 def test_an_empty_text_is_no_default(tmp_path):

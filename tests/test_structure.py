@@ -26,7 +26,7 @@ ORDER = (
     ("variants",),
     ("config",),
     ("layers",),
-    ("data", "optim", "positions", "initial_values"),
+    ("trained", "data", "optim", "positions", "initial_values"),
     ("backend", "params", "common"),
     ("errors",),
 )

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vitnp import trained as shipped
 from vitnp.common import command
 from vitnp.common.files import refusing
 from vitnp.errors import Error
@@ -168,7 +169,7 @@ def score_part(trained, dataset, order, remark, title, options):
     print_confusion(score, dataset.class_names)
     if options.real:
         print_real(options, dataset, logits)
-    if options.data and not options.out:
+    if (options.data or shipped.holds(options.checkpoint)) and not options.out:
         return []                       # the folder of a run is for its own data
     folder = options.out or options.checkpoint
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):

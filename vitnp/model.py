@@ -185,7 +185,8 @@ def load(path: str | os.PathLike[str], which: str = "last", heads: int | None = 
          std: Sequence[float] | None = None, resample: str | None = None) -> Model:
     """Return the Model of a checkpoint: a file or folder of vitnp, Google, Hugging Face or timm.
 
-    path: a path, or the name of a model on the Hugging Face hub, such as
+    path: a path, the name of a network that comes along, such as "digits", where no file or folder
+    has that name, or the name of a model on the Hugging Face hub, such as
     "google/vit-base-patch16-224"; see vitnp.checkpoint.hub.
 
     which: "last" or "best" checkpoint of a run's folder; where the run kept a moving average of its
@@ -267,6 +268,8 @@ def take(tensors, prefix, config, path):
             wrong.append(f"{prefix}/{name} is of type {tensor.dtype}, not of floats")
         elif not np.isfinite(tensor).all():
             wrong.append(f"{prefix}/{name} holds NaN or infinite values")
+        elif tensor.dtype == np.float16:
+            tensor = tensor.astype(np.float32)      # NumPy's arithmetic with 16 bits is slow
         found[name] = tensor
     extra = [name for name in tensors if name.startswith(f"{prefix}/")
              and name.removeprefix(f"{prefix}/") not in found]

@@ -8,7 +8,9 @@ pictures are taken, also those in folders below. Prints for each picture its lik
 their probabilities: in a table, with --json as one list, with --csv as one line a class. Pictures
 are resized and cut as those that the network was trained on. What cannot be read is named on
 stderr, the others go on, and the exit code is 1. --figure also draws the first 20 pictures with
-their classes and their attention rollout.
+their classes and their attention rollout. A line on stderr says where a picture is far from those
+that the network was trained on: in grey for colours, in colour for greys, or dark on light for
+light on dark (it is then inverted).
 """
 
 import argparse
@@ -119,32 +121,35 @@ def find_pictures(places):
 
 
 def predict(trained, paths, top):
-    """Yield lists of Predictions and of messages for files that cannot be read, chunk by chunk.
+    """Yield lists of Predictions, of messages for files that cannot be read, and of remarks.
 
-    While one chunk is predicted, a thread reads the next: the memory that is needed does not grow
-    with the number of pictures.
+    The remarks are sentences about pictures that are far from what the network was trained on.
+    It goes chunk by chunk: while one is predicted, a thread reads the next, and the memory that is
+    needed does not grow with the number of pictures.
     """
     from vitnp.checkpoint import class_names
+    from vitnp.data import likeness
     from vitnp.data.batches import ahead
 
     names = class_names.names_of(trained)
     size = max(1, CHUNK // int(np.prod(trained.preprocess.shape)))
 
     def read(start):
-        images, good, errors = [], [], []
+        images, good, errors, remarks = [], [], [], []
         for path in paths[start:start + size]:
             try:
                 images.append(trained.preprocess.read(path))
                 good.append(path)
+                remarks.append(likeness.remark(path, images[-1], trained.preprocess))
             except Error as error:
                 errors.append(str(error))
-        return images, good, errors
+        return images, good, errors, remarks
 
     with contextlib.closing(ahead(read, range(0, len(paths), size), waiting=1)) as chunks:
-        for images, good, errors in chunks:
+        for images, good, errors, remarks in chunks:
             rows = probabilities_of(trained, np.stack(images)) if images else []
             yield [Prediction(path, best_of(row, names, top))
-                   for path, row in zip(good, rows, strict=True)], errors
+                   for path, row in zip(good, rows, strict=True)], errors, remarks
 
 
 def probabilities_of(trained, images):
@@ -169,11 +174,11 @@ def reported(trained, paths, options, failed, drawn):
     from vitnp.analysis.drawing import prediction_figure
     from vitnp.common.progress import say
 
-    for predictions, errors in predict(trained, paths, options.top):
+    for predictions, errors, remarks in predict(trained, paths, options.top):
         if errors and len(paths) == 1 and not failed:
             raise Error(errors[0])
         failed += errors
-        for message in errors:
+        for message in (*errors, *filter(None, remarks)):
             say(message)
         if options.figure:
             drawn += predictions[:prediction_figure.MOST - len(drawn)]

@@ -52,7 +52,7 @@ def seeds_of(text, options, folder):
 
 
 def start(preset, options, seeds=None):
-    """Train a new run, or one for each seed."""
+    """Train a new run, or one for each seed; preset: its name, or None."""
     doubled = [name for name in OF_WEIGHTS if options[name] is not None]
     if options["init_from"] is not None and doubled:
         raise Error(f"{recipe.names_of_options(doubled)} cannot be given with --init-from: they "
@@ -61,6 +61,7 @@ def start(preset, options, seeds=None):
     from vitnp.training import loop
 
     wanted = recipe.from_options(options, choices.defaults(preset, options))
+    presets.check(preset, wanted)
     recipe.check_effect(wanted, [name for name in options if options[name] is not None])
     lanes.prepare_process()
     accuracies = []

@@ -1,8 +1,9 @@
-"""Draw a batch, the curves of runs, or what a network has learned.
+"""Draw batches, runs and what was learned, or a page to explore it.
 
     python -m vitnp.visualize batch [--preset NAME] [--data NAME …] [--epoch 1 --step 1]
     python -m vitnp.visualize compare RUN RUN …
     python -m vitnp.visualize figures CHECKPOINT [--images FILE …] [--out DIR] …
+    python -m vitnp.visualize explore CHECKPOINT IMAGE … [--out page.html] [--blocks 1,6,12] …
 
 batch takes the options of vitnp.train, and draws one batch of that run before and after
 augmentation. compare draws the curves of several runs together, finished or not, and prints a
@@ -12,6 +13,9 @@ figures draws what the paper shows of its networks: patch filters, similarity of
 attention distance, attention rollout and the attention of chosen patches. Each is a PNG file with
 the numbers behind it as .npz beside it, in RUN/figures, or for a file in figures; the folder is the
 last line printed. Pictures are those given, or come from the test part of the run's data set.
+
+explore writes one HTML file, which needs nothing else, on which a reader moves over a picture and
+sees where each patch looks, in every head of every block. Its path is the last line printed.
 """
 
 import argparse
@@ -32,6 +36,9 @@ def main(arguments):
     if options.action == "figures":
         draw_figures(options)
         return 0
+    if options.action == "explore":
+        print(write_page(options))
+        return 0
     if Path(options.figure).suffix.lower() != ".png":
         raise Error(f"--figure is {options.figure}, but the picture is a PNG file; choose a name "
                     "that ends in .png")
@@ -49,7 +56,7 @@ def parse(arguments):
     parser = command.Parser(prog="python -m vitnp.visualize", description=__doc__,
                             formatter_class=shape)
     actions = parser.add_subparsers(dest="action", required=True,
-                                    metavar="batch | compare | figures")
+                                    metavar="batch | compare | figures | explore")
     batch = actions.add_parser("batch", help="draw a batch of training images")
     batch.add_argument("--preset", metavar="NAME", help=f"recipe: {presets.described()}")
     recipe.add_options(batch)
@@ -62,6 +69,7 @@ def parse(arguments):
         action.add_argument("--figure", metavar="PNG", default=f"{action.prog.split()[-1]}.png",
                             help="file of the picture (default: %(default)s)")
     add_figures(actions.add_parser("figures", help="draw what a network has learned"))
+    add_explore(actions.add_parser("explore", help="write a page to explore where it looks"))
     return parser.parse_args(arguments)
 
 
@@ -81,6 +89,51 @@ def add_figures(parser):
                         "(default: all)")
     parser.add_argument("--query", metavar="ROW,COLUMN", nargs="+", help="patches whose attention "
                         "is drawn, counted from 1,1 (default: the one in the middle)")
+
+
+def add_explore(parser):
+    """Add the options of the action "explore" to its parser."""
+    checkpoint_options.add_options(parser)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="pictures to look at; two are "
+                        "shown side by side")
+    parser.add_argument("--out", metavar="HTML", default="explore.html", help="file of the page "
+                        "(default: %(default)s)")
+    parser.add_argument("--blocks", metavar="N,…", help="blocks whose attention the page holds, "
+                        "counted from 1 (default: all)")
+
+
+def write_page(options):
+    """Write the page with which to explore where a network looks, and return its path."""
+    if Path(options.out).suffix.lower() not in (".html", ".htm"):
+        raise Error(f"--out is {options.out}, but the page is an HTML file; choose a name that "
+                    "ends in .html")
+
+    from vitnp.analysis.explorer import page
+    from vitnp.common.progress import say
+    from vitnp.data import likeness
+    from vitnp.parallel import lanes
+
+    lanes.prepare_process()
+    trained = checkpoint_options.load(options)
+    blocks = blocks_of(options.blocks, getattr(trained.config, "depth", 0))
+    for path in options.images:
+        words = likeness.remark(path, trained.preprocess.read(path), trained.preprocess)
+        if words:
+            say(words)
+    page.write(trained, options.images, options.out,
+               checkpoint_options.title_of(options.checkpoint), blocks)
+    return options.out
+
+
+def blocks_of(text, depth):
+    """Return the blocks of a text such as "1,6,12", counted from 0, or None where there is none."""
+    if text is None:
+        return None
+    blocks = checkpoint_options.whole_numbers(text)
+    if blocks is None or not all(1 <= block <= depth for block in blocks):
+        raise Error(f"--blocks is {text}; it must be numbers of blocks from 1 to {depth}, such as "
+                    f"1,{depth}")
+    return sorted({block - 1 for block in blocks})
 
 
 def draw_figures(options):

@@ -105,6 +105,17 @@ def test_other_numbers_are_refused(run, given):
         evaluate.main([str(run), f"--few-shot={given}"])
 
 
+@pytest.mark.parametrize("options", [[], ["--few-shot", "5"]])
+def test_colours_for_a_network_of_greys_are_one_sentence(run, tmp_path, options):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (40, 8, 8, 3), np.uint8), np.arange(40) % 10
+    np.savez(tmp_path / "colours.npz", train_images=images, train_labels=labels,
+             test_images=images, test_labels=labels)
+    with pytest.raises(vitnp.Error, match="images of npz have 3 channels, but the network takes 1"):
+        evaluate.main([str(run), "--data", "npz", "--data-dir", str(tmp_path / "colours.npz"),
+                       *options])
+
+
 def test_any_checkpoint_is_evaluated_on_any_data_of_its_classes(run, tmp_path, capsys):
     evaluate.main([str(run)])
     own = capsys.readouterr().out.splitlines()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import vitnp
-from tutorials.assignments import isolation, sandbox
-from tutorials.assignments.sandbox import Call, Ref
+from tutorials.assignments import sandbox
+from tutorials.assignments.sandbox import Call, Ref, isolation
 
 FOLDER = Path(__file__).parent / "hostile"
 CLONE = Path(vitnp.__file__).parent.parent
@@ -25,7 +25,7 @@ def text(name, **words):
 
 
 def strong(level):
-    """Return a strong level, or skip the test with the reason why it is not to be had."""
+    """Return a level of grading's, or skip the test with the reason why it is not to be had."""
     if reason := isolation.reason_against(level):
         pytest.skip(f"{level}: {reason}")
     return level

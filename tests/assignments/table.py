@@ -15,7 +15,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[2])
 
-from tutorials.assignments import bank, checking, starter, tasks
+from tutorials.assignments import checking, starter, tasks
+from tutorials.assignments.tasks import planting
 
 HERE = Path(__file__).parent
 WANTED = 0.9
@@ -44,10 +45,10 @@ class Row:
 def submissions():
     """Yield (file, kind, title, text): the wrong answers, then the right ones."""
     text = (HERE / "mutants.txt").read_text(encoding="utf-8")
-    for head, pairs in bank.read(text.partition("\n\n")[2]):
+    for head, pairs in planting.read(text.partition("\n\n")[2]):
         file, kind, title = head.split(": ", 2)
         source = starter.library_text(module_of(file))
-        yield file, kind, title, bank.plant(source, pairs)
+        yield file, kind, title, planting.plant(source, pairs)
     for path in sorted((HERE / "variants").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         file, _, title = text.splitlines()[0].strip('"').partition(": ")

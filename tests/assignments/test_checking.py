@@ -4,7 +4,9 @@ import pytest
 import table
 
 from tutorials.assignments import __main__ as command_line
-from tutorials.assignments import checking, oracles, starter, students, tasks
+from tutorials.assignments import checking, starter, tasks
+from tutorials.assignments import train as train_command
+from tutorials.assignments.checking import oracles
 from vitnp import Error
 
 SOFTMAX, LINEAR = starter.library_text("layers.softmax"), starter.library_text("layers.linear")
@@ -29,10 +31,8 @@ def check_linear(forward=None, backward=None, before=""):
     ("return (x @ weight + bias).tolist(), x", "y is no array"),
     ("return (x @ weight + bias) / 0.0, x", "a division by zero"),
     ("return (x @ weight + bias).astype(int), x", "y is an array of int64, not of float64"),
-    ("return (x @ weight + bias).astype('float32'), x", "y is float32 where the arguments are"),
     ("return unknown, x", "NameError: name 'unknown' is not defined (linear.py, line "),
     ("raise NotImplementedError('later')", "not written yet: later"),
-    ("weight += 1.0\n    return x @ (weight - 1.0) + bias, (x, weight - 1.0)", "in place"),
 ])
 def test_a_wrong_forward_is_told_and_backward_waits(body, told):
     report = check_linear(forward=body)
@@ -40,6 +40,62 @@ def test_a_wrong_forward_is_told_and_backward_waits(body, told):
     assert told in forward.message, forward.message
     assert not forward.passed and backward.passed is None
     assert backward.message == "not judged: forward comes first"
+
+
+@pytest.mark.parametrize(("body", "told"), [
+    # x of the caller's is moved and moved back by too much; what backward needs is right
+    ("weight += 1.0\n    return x @ (weight - 1.0) + bias, (x, weight - 1.0)", "in place"),
+    ("return (x @ weight + bias) * np.float64(1.0), (x, weight)",
+     "y is float64 where the arguments are float32"),
+    ("return x @ weight + bias * (len(x) > 1), (x, weight)", "(in the case: a batch of one)"),
+])
+def test_the_backward_is_judged_where_the_plain_forward_is_right(body, told):
+    forward, backward = check_linear(forward=body, before="import numpy as np\n").verdicts
+    assert forward.passed is False and told in forward.message, forward.message
+    assert backward.passed is True, backward.message
+
+
+def test_a_missing_file_costs_its_own_functions_alone():
+    report = checking.check_task("04-softmax-cross-entropy", {"softmax.py": SOFTMAX})
+    assert [verdict.passed for verdict in report.verdicts] == [True, True, None, None]
+    assert report.share == 0.5 and report.status == "missing"
+    assert report.note == "cross_entropy.py is not there"
+
+
+def test_float64_is_checked_to_more_digits_than_float32_has():
+    text = SOFTMAX.replace("xp.exp(x - x.max(axis=-1, keepdims=True))",
+                           "xp.exp((x - x.max(axis=-1, keepdims=True)).astype('float32'))"
+                           ".astype(x.dtype)")
+    assert text != SOFTMAX
+    report = checking.check_task("04-softmax-cross-entropy", {"softmax.py": text})
+    assert "digits are lost" in report.verdicts[0].message
+
+
+@pytest.mark.parametrize(("module", "right", "wrong", "told"), [
+    ("layers.block", "ops, rng, queries)", "ops, None, queries)",
+     "rng is not handed on to ops.attention"),
+    ("layers.block", "ops, rng, queries)", "ops, rng)", "queries is not handed on"),
+    ("layers.block", "config, ops, rng)\n    branch, cache[\"depth2\"]",
+     "config, ops)\n    branch, cache[\"depth2\"]", "rng is not handed on to ops.mlp"),
+    ("layers.block", 'norm1["beta"], config.eps)', 'norm1["beta"])',
+     "eps is not "),
+    ("layers.block", "(dnormed, cache[\"norm2\"])", "(dnormed, cache[\"norm1\"])",
+     "cache of the first one"),
+    ("layers.mlp", "ops.gelu.forward(hidden, config.gelu)", "ops.gelu.forward(hidden)",
+     "the GELU has not the form"),
+    ("layers.mlp", "dhidden = ops.gelu.backward(dhidden, cache[\"gelu\"])", "pass", "GELU"),
+    ("layers.attention", "q, k, v, ops, config.attention_dropout, rng)",
+     "q, k, v, ops, config.attention_dropout)", "the dropout of the attention weights is missing"),
+    ("layers.attention", "x[:, :queries], weight", "x, weight", "queries is ignored"),
+    ("layers.cross_entropy", "* (1.0 - smoothing) + smoothing / K", "", "smoothing is "),
+])
+def test_each_argument_that_is_handed_on_or_ignored_shows(module, right, wrong, told):
+    source = starter.library_text(module)
+    assert source.count(right) == 1
+    task = next(task for task in tasks.TASKS if module in task.modules)
+    sources = {task.file_of(module): source.replace(right, wrong)}
+    message = checking.check_task(task.name, sources).message
+    assert told in message, message
 
 
 @pytest.mark.parametrize(("body", "told"), [
@@ -87,7 +143,9 @@ def test_files_that_cannot_be_loaded_and_loops_without_end(monkeypatch):
 def test_what_is_printed_is_shown_and_does_not_disturb(capsys, tmp_path):
     (tmp_path / "linear.py").write_text(LINEAR + "\nprint('hello')\n")
     assert command_line.main(["check", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{'04-linear':<32}passed\n1 of 1 passed\n"
+    told = capsys.readouterr().out
+    assert told.startswith(f"{'04-linear':<32}passed\n") and told.endswith("1 of 1 passed\n")
+    assert "linear:forward: the library's own text, which brings no points" in told
     (tmp_path / "softmax.py").write_text(SOFTMAX)
     assert command_line.main(["check", str(tmp_path)]) == 1
     told = capsys.readouterr().out
@@ -153,7 +211,7 @@ def test_training_takes_the_layers_that_pass(tmp_path, monkeypatch, capsys):
     assert taken[0].linear.__name__ == "vitnp.layers.linear"
     with pytest.raises(Error, match=r"layernorm.py, line 1: ZeroDivisionError.*get_xp"):
         (tmp_path / "layernorm.py").write_text("1 / 0")
-        students.guarded(lambda: students.load(tmp_path, "layers.layernorm"), tmp_path)
+        train_command.guarded(lambda: train_command.load(tmp_path, "layers.layernorm"), tmp_path)
 
 
 def test_wrong_and_right_answers_are_enough_and_can_be_planted():

@@ -1,18 +1,16 @@
 """The diagnosis: it names the mistake from the numbers alone."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import blind
 import numpy as np
 import pytest
 
-from tutorials.assignments import (
-    bank,
-    checking,
-    diagnosis,
-    faults,
-    oracles,
-    relations,
-    starter,
-    tasks,
-)
+from tutorials.assignments import checking, starter, tasks
+from tutorials.assignments.checking import bank, diagnosis, faults, oracles, relations
+from tutorials.assignments.tasks import planting
 from vitnp import Error
 
 MODULES = [module for task in tasks.TASKS for module in task.modules]
@@ -37,7 +35,7 @@ def consequences(module, sentence):
 
 
 @pytest.mark.parametrize(("module", "sentence", "kind"), [
-    ("layers.layernorm", "treated as constants; x is in both", relations.PROJECTION),
+    ("layers.layernorm", "paths through mean and variance are both missing", relations.PROJECTION),
     ("layers.layernorm", "gamma stands outside", relations.GAMMA),
     ("layers.softmax", "only the diagonal", relations.PROJECTION),
     ("layers.linear", "dweight is transposed", relations.TRANSPOSE),
@@ -122,7 +120,7 @@ def test_only_the_first_image_is_seen():
 def test_what_the_numbers_leave_open_is_told_from_the_rest(task, right, wrong, likely):
     """The likely mistakes are these, and no others beside them."""
     module = tasks.find(task).modules[0]
-    text = bank.plant(starter.library_text(module), [(right, wrong)])
+    text = planting.plant(starter.library_text(module), [(right, wrong)])
     message = checking.check_task(task, {tasks.find(task).files[0]: text}).message
     told = [line.removeprefix("likely: ") for line in message.split("\n") if "likely: " in line]
     assert told == likely, message
@@ -137,7 +135,7 @@ def test_what_the_numbers_leave_open_is_told_from_the_rest(task, right, wrong, l
      "(in the case: scores around 900)"),
 ])
 def test_attention_is_asked_where_dropout_and_large_scores_matter(right, wrong, told):
-    text = bank.plant(starter.library_text("layers.dot_product_attention"), [(right, wrong)])
+    text = planting.plant(starter.library_text("layers.dot_product_attention"), [(right, wrong)])
     report = checking.check_task("07-one-head", {"dot_product_attention.py": text})
     assert told in report.message, report.message
 
@@ -150,16 +148,72 @@ def test_numbers_of_the_message():
         ", shape (2, 3): 1 of 6 numbers are wrong, relative error 0.5; the worst at [1, 2]: "
         "yours 1.5, right 1")
     assert faults.is_wrong(np.full((2, 3), np.nan), true)
-    assert not faults.is_wrong(true + 1e-8, true) and faults.is_wrong(true[0], true)
+    assert not faults.is_wrong(true + 1e-10, true) and faults.is_wrong(true[0], true)
 
 
 def test_a_text_of_another_form_is_refused():
     with pytest.raises(Error, match="neither - nor"):
-        bank.read("sign: wrong\n-a\nb")
+        planting.read("sign: wrong\n-a\nb")
     with pytest.raises(Error, match="occurs 2 times, not once"):
-        bank.plant("a a", [("a", "b")])
-    assert bank.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
+        planting.plant("a a", [("a", "b")])
+    assert planting.read("x: y\n-a\n+b\n-c\n+\n\nz: w\n-d") == [
         ("x: y", [("a", "b"), ("c", "")]), ("z: w", [("d", "")])]
+
+
+ANSWERS = [json.loads(line) for line in
+           (Path(__file__).parent / "answers.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ANSWERS, ids=lambda row: row["name"])
+def test_answers_as_students_write_them_get_the_right_verdict(row):
+    report = blind.judge(row)
+    assert report.status == ("passed" if row["right"] else "wrong"), report.message
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("misleading_A2", "queries is ignored"),
+    ("misleading_A7", "its arguments are (q, k, v, ops, rate=0.0, rng=None), in this order"),
+    ("misleading_A11", "its arguments are (x, heads, parts), in this order"),
+    ("misleading_B3", "not cut to the first `queries` tokens"),
+    ("misleading_B4", "each call needs a cache, and a name, of its own"),
+    ("wrong_block_passes", "rng is not handed on to ops.attention"),
+])
+def test_messages_that_misled_name_the_mistake(name, told):
+    guesses = blind.guesses(blind.judge(next(row for row in ANSWERS if row["name"] == name)))
+    assert told in guesses[0]
+
+
+@pytest.mark.parametrize(("wrong", "told"), [
+    ("_ ** -1.5", ["std^-3"]), ("centred * (variance", ["the -1/2 of the derivative"]),
+    (("dnormalised = dy\n", "+ dvariance * 2.0 * centred / D", ""),
+     ["gamma is forgotten in dx", "path through the variance is missing"]),
+])
+def test_mistakes_in_a_derivation_step_by_step_are_named(wrong, told):
+    """Two at once, too; the text is a student's, not the library's."""
+    text = (bank.MISTAKES / "layernorm_steps.txt").read_text("utf-8").partition("\n====")[0]
+    changes = {"_ ** -1.5": ("(variance + eps) ** -1.5", "std ** -1.5"),
+               "centred * (variance": ("centred * -0.5 * (variance", "centred * (variance")}
+    if isinstance(wrong, tuple):
+        pairs = [("dnormalised = dy * gamma\n", wrong[0]), (wrong[1], wrong[2])]
+    else:
+        pairs = [changes[wrong]]
+    message = checking.check_task("05-layernorm", {"layernorm.py": planting.plant(
+        text, pairs)}).message
+    assert all(f"likely: {word}" in message or word in message for word in told), message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_the_right_gradients_are_those_of_finite_differences(module):
+    """The library's backward is what answers are held against."""
+    for answer in oracles.answers(module):
+        if not answer.gradients or "large" in answer.question.title:
+            continue
+        question = replace(answer.question, variant=True)
+        numeric = oracles.gradients(question, oracles.library(question), answer.dy)
+        for name, right in answer.gradients.items():
+            assert right is None or not faults.is_wrong(numeric[name], right, 1e-6), name
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ import hostility
 import numpy as np
 import pytest
 
-from tutorials.assignments import outcomes, package_copy, sandbox, wire
-from tutorials.assignments.sandbox import OPS, Call, Ref
+from tutorials.assignments import sandbox
+from tutorials.assignments.sandbox import OPS, Call, Ref, outcomes, package_copy, wire
 from vitnp import Error, ViTConfig, layers
 
 LINEAR = "vitnp.layers.linear"
@@ -170,7 +170,7 @@ def test_ops_are_the_librarys_layers_with_the_submitted_ones_in_place():
 def test_the_copy_holds_the_submitted_text_alone(tmp_path):
     """Neither another file nor bytecode tells the solution, and what is not needed is absent."""
     package_copy.write_copy(tmp_path, {"layers/layernorm.py": "mine = 1\n"},
-                            ["vitnp.layers.layernorm"])
+                            ["vitnp.layers.layernorm"], {})
     files = {str(path.relative_to(tmp_path / "vitnp")): path.read_text()
              for path in tmp_path.rglob("*") if path.is_file()}
     assert files["layers/layernorm.py"] == "mine = 1\n"
@@ -181,8 +181,8 @@ def test_the_copy_holds_the_submitted_text_alone(tmp_path):
 
 
 def test_with_ops_the_copy_holds_every_layer_and_the_submitted_one(tmp_path):
-    package_copy.write_copy(tmp_path, {"layers/layernorm.py": "mine = 1\n", "exam.py": ""},
-                            ["vitnp.layers", "vitnp.layers.block"])
+    package_copy.write_copy(tmp_path, {"layers/layernorm.py": "mine = 1\n"},
+                            ["vitnp.layers", "vitnp.layers.block"], {"exam.py": ""})
     names = {path.stem for path in (tmp_path / "vitnp" / "layers").iterdir()}
     assert set(vars(layers.textbook)) <= names
     assert (tmp_path / "vitnp/layers/layernorm.py").read_text() == "mine = 1\n"
@@ -219,3 +219,51 @@ def test_values_that_are_never_sent_are_refused(node):
 def test_an_unknown_isolation_is_one_sentence():
     with pytest.raises(Error, match="there is no isolation 'docker'; possible are bwrap"):
         run("", ("forward", []), isolation="docker")
+
+
+def test_imports_of_what_is_not_there_harm_only_when_used():
+    """A student's file may still have the library's imports, of today or of before."""
+    source = ("import vitnp\nfrom vitnp import Error, command, nothing_like_it\n"
+              "from vitnp.common import command as parsing\nimport vitnp.old.place as old\n"
+              "from vitnp.errors import Error as Real\n"
+              "def forward(x): return x\n"
+              "def uses(): return old.thing(1)\n"
+              "def main(): parsing.run(forward)\n")
+    used = run(source, ("forward", [np.ones(2)]), ("uses", []))
+    assert used.status == "ok" and used.results[0].value.tolist() == [1.0, 1.0]
+    assert "vitnp.old.place.thing is not there while a file is tested" in used.results[1].message
+
+
+def test_a_submission_does_not_choose_what_of_the_library_is_there():
+    source = ("import glob, os\nfrom vitnp import vit, optim\n"
+              "def found():\n"
+              "    top = os.path.dirname(os.path.dirname(__file__))\n"
+              "    return {os.path.relpath(path, top): 1.0 for path in "
+              "glob.glob(top + '/**/*.py', recursive=True)}\n")
+    for path in ("layers/linear.py", "network.py"):
+        call = Call("vitnp." + path[:-3].replace("/", "."), "found", [])
+        names = set(sandbox.run({path: source}, [call]).results[0].value)
+        assert not {"vit.py", "optim.py", "layers/attention.py"} & names
+
+
+def test_a_layer_may_use_the_other_layers():
+    source = ("from vitnp.layers import softmax\n"
+              "def forward(x): return softmax.forward(x)[0]\n")
+    outcome = sandbox.run({"layers/cross_entropy.py": source},
+                          [Call("vitnp.layers.cross_entropy", "forward", [np.zeros((1, 2))])])
+    assert outcome.results[0].value.tolist() == [[0.5, 0.5]]
+
+
+def test_numpys_warnings_are_its_own_whatever_a_file_sets():
+    source = ("import numpy as np\nnp.seterr(all='raise')\n"
+              "def forward(x): return np.exp(x)\n")
+    assert run(source, ("forward", [np.array([-1000.0])])).results[0].value.tolist() == [0.0]
+
+
+def test_an_error_within_a_layer_is_told_with_the_line_that_calls_it():
+    source = ("def forward(x, ops): return ops.dropout.forward(x, None, 1)\n")
+    (result,) = sandbox.run({"layers/mlp.py": source},
+                            [Call("vitnp.layers.mlp", "forward", [np.ones(2), OPS])],
+                            helpers={"layers/dropout.py": "def forward(x, rate, rng):\n"
+                                     "    return x * (1 - rate)\n"}).results
+    assert "[in dropout.py, which it calls] (mlp.py, line 1: def forward" in result.message

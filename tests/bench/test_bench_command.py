@@ -104,8 +104,10 @@ def test_a_mistake_ends_with_one_sentence():
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
 def test_without_pytorch_the_command_says_how_to_install_it():
-    check_refusal(call(*TINY, "--vs", "torch"),
-                  "PyTorch is not installed; pip install 'vitnp[bench]'")
+    for engine in ("torch", "torch-compile"):
+        done = call(*TINY, "--vs", engine)
+        check_refusal(done, "PyTorch is not installed; pip install 'vitnp[bench]'")
+        assert done.stderr.count("\n") == 1             # before anything prepares
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")

@@ -6,8 +6,11 @@ from foreign import DATA
 from PIL import Image
 
 import vitnp
+from vitnp import data, evaluate
 from vitnp.checkpoint import preparation
 from vitnp.data.preprocess import Preprocess
+from vitnp.runs.recipe import Recipe
+from vitnp.training import loop, run_data
 
 PHOTO = DATA / "photo"
 PHOTOGRAPHS = ("rocket.jpg", "chelsea.png")
@@ -78,3 +81,34 @@ def test_where_rounding_makes_no_difference_both_libraries_are_written():
         assert preparation.to_huggingface(preprocess, "")["size"] == {"height": 36, "width": 37}
     preprocess = Preprocess((32, 32), **IMAGENET, resize=(36, 36))
     assert preparation.to_timm(preprocess, "")["crop_mode"] == "squash"
+
+
+@pytest.mark.parametrize("checkpoint", ["timm_center", "hf_shortest_crop"])
+def test_a_run_trains_evaluates_and_predicts_on_the_same_pixels(tmp_path, monkeypatch, checkpoint):
+    """Fine-tuned at another size: the same share is cut out, with the same filter."""
+    monkeypatch.chdir(tmp_path)
+    with Image.open(PHOTO / "chelsea.png") as whole:
+        for part in ("train", "test"):
+            for k, name in enumerate(("left", "right")):
+                folder = tmp_path / "set" / part / name
+                folder.mkdir(parents=True)
+                for i in range(3):
+                    whole.crop((200 * k + 9 * i, 0, 200 * k + 9 * i + 190, 300)).save(
+                        folder / f"{i}.png")
+    recipe = Recipe(init_from=str(PHOTO / checkpoint), data="folder", data_dir="set", image_size=40,
+                    epochs=1, workers=1, batch_size=4)
+    folder, trained, _ = loop.train(recipe, tmp_path / "run")
+    way = vitnp.load(PHOTO / checkpoint).preprocess.with_size((40, 40))
+    assert trained.preprocess == vitnp.load(folder).preprocess == way and way.resize == (45, 45)
+    dataset = run_data.load(recipe, way)
+    paths = list(dataset.test_images.paths)
+    np.testing.assert_array_equal(dataset.test_images[:], way.batch(paths))
+    np.testing.assert_allclose(trained.logits(paths), trained.logits(dataset.test_images[:]),
+                               rtol=0, atol=1e-6)
+    asked, read = [], data.load
+    monkeypatch.setattr(data, "load", lambda *given, **named: asked.append(
+        read(*given, **named)) or asked[-1])
+    evaluate.main([str(folder)])
+    assert asked[0].test_images.preprocess == way
+    loop.resume(folder)
+    assert asked[1].train_images.preprocess == way

@@ -88,12 +88,20 @@ def test_a_silent_server_is_left_and_the_next_try_goes_on(tmp_path, capsys):
     check_whole(tmp_path)
 
 
-def test_no_server_at_all(tmp_path):
+@pytest.mark.parametrize("place", ["", "data/set"])
+def test_no_server_at_all(tmp_path, place):
     with serving(whole(DATA)) as (base, _):
         pass
-    sentence = refusal(fetch.fetch, published(base, {"set.gz": DATA}), tmp_path, PATIENCE)
+    source = published(base, {"set.gz": DATA})
+    sentence = refusal(fetch.fetch, source, tmp_path / place, PATIENCE)
     assert sentence.startswith(f"{base}set.gz cannot be loaded: Connection refused; 0.0 kB of")
-    assert content(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []           # and no empty folder
+
+
+def test_a_server_that_cuts_at_once_leaves_nothing(tmp_path):
+    with serving(cutting(DATA, [0] * 20)) as (base, _):
+        refusal(fetch.fetch, published(base, {"set.gz": DATA}), tmp_path / "set", PATIENCE)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("status", "words"), [

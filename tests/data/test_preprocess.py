@@ -1,8 +1,10 @@
 """From what users have to what the network takes: arrays, files, and what is refused."""
 
 import io
+import json
 import struct
 import zlib
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from vitnp.data.preprocess import Preprocess
 
 COLOUR = Preprocess((6, 4), (0.4, 0.5, 0.6), (0.2, 0.25, 0.5))
 GREY = Preprocess((6, 4), (0.5,), (0.25,))
+CUT = Preprocess((6, 4), (0.5,), (0.5,), "lanczos", (9, 6), True, "even")
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 4, 3), dtype=np.uint8)
 GREY_PIXELS = PIXELS[..., 0]
 
@@ -189,7 +192,7 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
 def test_a_picture_too_large_is_refused_in_our_words_whatever_pillow_thinks(tmp_path, monkeypatch):
     path = png(tmp_path / "a.png")
     monkeypatch.setattr(picture_files, "LARGEST", 23)
-    assert "it announces 4 x 6 pixels, 0 million, but at most" in refusal(COLOUR.batch, path)
+    assert "it announces 4 x 6 pixels, in all 24, but at most 23 are" in refusal(COLOUR.batch, path)
     with Image.open(path) as opened:
         assert "announces 4 x 6" in refusal(COLOUR.batch, opened)
     monkeypatch.setattr(picture_files, "LARGEST", 24)
@@ -338,3 +341,10 @@ def test_another_size_cuts_out_the_same_share():
     assert GREY.with_size((3, 3)) == Preprocess((3, 3), (0.5,), (0.25,))
     assert Preprocess([6, 4], [0.5], [0.5], resize=[6, 4], rounding="even") == Preprocess(
         (6, 4), (0.5,), (0.5,))
+
+
+def test_what_older_versions_saved_means_what_it_meant():
+    """The whole picture, resized with the filter that they named."""
+    old = {"size": [6, 4], "mean": [0.5], "std": [0.25], "resample": "bicubic"}
+    assert Preprocess(**old) == Preprocess((6, 4), (0.5,), (0.25,), "bicubic", None, False, "floor")
+    assert Preprocess(**json.loads(json.dumps(asdict(CUT)))) == CUT

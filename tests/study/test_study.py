@@ -83,6 +83,27 @@ def test_what_is_done_is_not_done_again(studies, monkeypatch):
     assert (folder / "results.jsonl").read_text() == before
 
 
+def test_all_is_written_into_the_folder_of_out(tmp_path, monkeypatch):
+    places = []
+    monkeypatch.setattr(settings, "train", lambda setting, folder: places.append(folder) or folder)
+    monkeypatch.setattr(bias, "records_of", lambda setting, place: [setting.facts])
+    monkeypatch.setattr(bias, "draw", lambda records, path: None)
+    monkeypatch.chdir(tmp_path)
+    assert study.main(["bias", "--small", "--out", "X/mine"]) == 0
+    assert set(places) == {Path("X/mine/data-size-small")}
+    assert [path.name for path in (tmp_path / "X").iterdir()] == ["mine"]
+    places.clear()
+    assert study.main(["bias", "--small"]) == 0                 # those that data-size has trained
+    assert set(places) == {Path("studies/data-size-small")}
+
+
+def test_a_study_without_its_data_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(vitnp.Error, match="fashion-mnist"):
+        study.main(["data-size", "--data-dir", "nowhere", "--out", "X/mine"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_seconds_are_a_mean_over_the_seeds_of_the_same_training():
     records = [{"network": network, "multiplications": count, "seconds": seconds}
                for network, count, seconds in (("ViT", 1, 2.0), ("ViT", 1, 4.0), ("ViT", 2, 5.0),

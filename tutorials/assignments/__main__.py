@@ -9,7 +9,8 @@
 
 import argparse
 
-from tutorials.assignments import checking, grading, starter, students, tasks
+from tutorials.assignments import checking, grading, starter, tasks, train
+from tutorials.assignments.grading import copies, gradescope
 from vitnp.common import command
 from vitnp.errors import Error
 
@@ -24,8 +25,9 @@ def main(arguments):
     add_start(words)
     add_hint(words)
     add_check(words)
-    students.add_parser(words)
+    train.add_parser(words)
     grading.add_parser(words)
+    gradescope.add_parser(words)
     options = parser.parse_args(arguments)
     return options.main(options)
 
@@ -38,6 +40,10 @@ def add_start(words):
                         help="your folder (default: my_work)")
     parser.add_argument("--only", choices=("forward", "backward"),
                         help="leave the other function as the library has it")
+    parser.add_argument("--student",
+                        help="for whom a variant or a planted mistake is drawn: the name under "
+                             "which you hand in")
+    parser.add_argument("--course", help="the course's word, if it has one")
     parser.set_defaults(main=start)
 
 
@@ -49,7 +55,8 @@ def start(options):
             print(f"{task.name:<32}{task.minutes:>4} minutes{points.get(task.name, 0):>6g} points")
         return 0
     task = tasks.find(options.task)
-    paths = starter.start(task.name, options.into, options.only)
+    paths = starter.start(task.name, options.into, options.only,
+                          options.student or "", options.course or "")
     print(f"{tasks.text(task)}\n")
     if options.only:
         print(f"Only {options.only} is left to you; all else is there already.\n")
@@ -98,6 +105,8 @@ def check(options):
         report = checking.check_task(task.name, sources, options.seed)
         passed += report.passed
         show(report)
+        for name in copies.of_task(task, sources):
+            print(f"    {name}: the library's own text, which brings no points")
     print(f"{passed} of {len(chosen)} passed")
     return 0 if passed == len(chosen) else 1
 

@@ -1,13 +1,18 @@
 """Settings of the web book, which Sphinx reads; tutorials/build.py runs it."""
 
 import re
+import shlex
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.directives.code import CodeBlock
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
+from tutorials.run import LIBRARY
 from tutorials.web.formulas import to_mathml
+from vitnp import load
+from vitnp.analysis.explorer import page
 from vitnp.errors import Error
 
 project = "A Vision Transformer by hand"
@@ -18,7 +23,7 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_allow_labels = False
 myst_disable_syntax = ["myst_line_comment", "myst_block_break", "myst_target", "myst_role"]
-myst_fence_as_directive = ["python", "math"]
+myst_fence_as_directive = ["python", "math", "explore"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
@@ -51,6 +56,25 @@ class PythonBlock(CodeBlock):
         return super().run()
 
 
+class Explore(SphinxDirective):
+    """The command that writes a page to explore a network, and in the web book the page itself."""
+
+    has_content = True
+
+    def run(self):
+        """Run the command, and return a frame with its page and a caption with the command."""
+        line = self.content[0]
+        words = shlex.split(line.removeprefix("python -m vitnp.visualize explore "))
+        checkpoint, *pictures = [word for word in words if not word.endswith(".html")
+                                 and word != "--out"]
+        name = Path(words[-1]).name
+        page.write(load(checkpoint), [LIBRARY / picture for picture in pictures],
+                   Path(self.env.app.outdir) / name, f"the network {checkpoint}")
+        frame = (f'<iframe class="explore" src="{name}" loading="lazy" title="Where the network '
+                 f'looks"></iframe><p><a href="{name}">On a page of its own</a></p>')
+        return [nodes.literal_block(line, line), nodes.raw("", frame, format="html")]
+
+
 def formula(tag, display):
     """Return what writes a formula into a page, inside an element that can scroll."""
     def visit(translator, node):
@@ -80,3 +104,4 @@ def setup(app):
     app.add_html_math_renderer("mathml", inline_renderers=formula("span", "inline"),
                                block_renderers=formula("div", "block"))
     app.add_directive("python", PythonBlock)
+    app.add_directive("explore", Explore)

@@ -62,22 +62,31 @@ def attention_distance(attention, grid, patch_size):
 def attention_rollout(attentions, grid):
     """Return how much of each patch reaches the output through all blocks, (B, rows, columns).
 
-    Equation: R = Aₗ … A₁ with Aᵢ = ½ (mean over heads of the attention of block i) + ½ I, because
-    of the residual connection; the class token's row of R, or without one the mean of all rows.
-    The sum over the patches is set to 1.
+    It is the class token's row of the rollout matrix, or without a class token the mean of all
+    rows. The sum over the patches is set to 1.
     Source: Abnar, Zuidema 2020, Quantifying Attention Flow in Transformers, section 3; Dosovitskiy
     et al. 2021, appendix D.8.
 
     attentions: for each block (B, H, T, T), rows of sum 1, T the number N of patches or N + 1.
     """
     rows, columns = grid
+    reached = rollout_matrix(attentions)                                    # (B, T, T)
+    has_class_token = reached.shape[-1] > rows * columns
+    mask = reached[:, 0, 1:] if has_class_token else reached.mean(axis=1)   # (B, N)
+    return (mask / mask.sum(axis=1, keepdims=True)).reshape(-1, rows, columns)
+
+
+def rollout_matrix(attentions):
+    """Return how much of each token (columns) is in each token after all blocks (rows), (B, T, T).
+
+    Equation: R = Aₗ … A₁ with Aᵢ = ½ (mean over heads of the attention of block i) + ½ I, because
+    of the residual connection.
+    """
     reached = np.eye(attentions[0].shape[-1])
     for attention in attentions:
         step = 0.5 * attention.mean(axis=1) + 0.5 * np.eye(attention.shape[-1])     # (B, T, T)
         reached = step @ reached                                            # (B, T, T)
-    has_class_token = reached.shape[-1] > rows * columns
-    mask = reached[:, 0, 1:] if has_class_token else reached.mean(axis=1)   # (B, N)
-    return (mask / mask.sum(axis=1, keepdims=True)).reshape(-1, rows, columns)
+    return reached
 
 
 def attentions(trained, images):

@@ -71,6 +71,8 @@ def check(options):
         if getattr(options, name) not in possible:
             raise Error(f"--{name} is {getattr(options, name)!r}; "
                         f"possible are {', '.join(possible)}")
+    if options.vs is not None:
+        cases.library_of(options.vs)
     command.check_counts(options, "threads", "batch_size", "micro_batch", "repeats")
     if options.threads is not None and options.threads > cores():
         raise Error(f"--threads is {options.threads}, but this process may use {cores()} cores; "

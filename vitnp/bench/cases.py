@@ -1,5 +1,6 @@
 """What is measured: sizes that stay as they are, so that figures compare, and one way to step."""
 
+import importlib.util
 import math
 from dataclasses import dataclass
 
@@ -26,6 +27,15 @@ RIVALS = {"torch": "PyTorch", "torch-compile": "PyTorch", "jax": "JAX"}
 # gradients that have shrunk to almost nothing would be another kind of arithmetic.
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.05, 1.0
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+
+def library_of(rival):
+    """Return the name of a rival's module, or raise Error where it is not installed."""
+    library = rival.split("-")[0]
+    if importlib.util.find_spec(library) is None:
+        raise Error(f"{RIVALS[rival]} is not installed; pip install 'vitnp[bench]', or leave --vs "
+                    "out")
+    return library
 
 
 @dataclass(frozen=True)

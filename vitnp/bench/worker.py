@@ -16,7 +16,6 @@ import time
 
 from vitnp.bench import cases, timing
 from vitnp.common import command
-from vitnp.errors import Error
 
 WARM_UP_STEPS = 2
 
@@ -64,10 +63,7 @@ def engine(setting):
         from vitnp.bench import ours
 
         return ours.prepare if name == "vitnp" else without_lanes
-    library = "jax" if name == "jax" else "torch"
-    if importlib.util.find_spec(library) is None:
-        raise Error(f"{cases.RIVALS[name]} is not installed; pip install 'vitnp[bench]', or leave "
-                    "--vs out")
+    library = cases.library_of(name)
     return importlib.import_module(f"vitnp.bench.{library}_vit").prepare
 
 

@@ -3,10 +3,21 @@
 import os
 from pathlib import Path
 
+from vitnp import trained
 from vitnp.checkpoint import detect
 from vitnp.errors import Error
 
 CHECKPOINT, PREVIOUS, BEST = (f"{name}.safetensors" for name in ("checkpoint", "previous", "best"))
+
+
+def named(path):
+    """Return a path as it is, or the folder of the network that comes along under that name.
+
+    A file or folder of that name goes first.
+    """
+    if str(path) in trained.names() and not os.path.lexists(path):
+        return trained.HERE / str(path)
+    return path
 
 
 def find(path, which="last"):
@@ -17,7 +28,9 @@ def find(path, which="last"):
     names = {"last": CHECKPOINT, "best": BEST}
     if which not in names:
         raise Error(f"which is {which!r}; possible are {', '.join(names)}")
-    file = Path(path)
+    file = path = Path(named(path))
+    if trained.holds(path):
+        return path / BEST, "native"            # there is no other
     if os.path.isdir(path):
         foreign = None if is_run(path) else detect.find(path)
         file = foreign or file / names[which]

@@ -60,6 +60,25 @@ def read_packed_json(path, cure):
 
 
 @contextlib.contextmanager
+def making(folder, cure):
+    """Make a folder for what follows; where that fails, remove what was made and is still empty.
+
+    Raises Error, with the cure at its end, where the folder cannot be made.
+    """
+    folder = Path(folder)
+    new = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    with refusing(f"the folder {folder} cannot be made", cure):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except BaseException:
+        for path in new:
+            with contextlib.suppress(OSError):      # something lies in it
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def refusing(sentence, cure):
     """Turn an OSError into an Error: the sentence, the reason and the cure."""
     try:

@@ -1,11 +1,13 @@
 """What a person sees while a run trains: a bar on a terminal, else a line an epoch, on stderr."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
 
 EVERY = 30.0        # seconds between two lines of a long phase
+NARROWEST = 14      # columns of the bar itself
 
 
 def say(message):
@@ -14,19 +16,35 @@ def say(message):
         print(message, file=sys.stderr, flush=True)
 
 
-def epoch_line(record, epochs):
-    """Return one epoch's record as a line."""
-    return (f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}"
-            f"  loss {record['train_loss']:.4f}  accuracy {100 * record['train_accuracy']:5.1f} %"
-            f"{validation_of(record)}  rate {record['learning_rate']:.2e}  waiting "
-            f"{100 * record['waiting']:.0f} %  {record['images_per_second']:,.0f} images/s")
+def epoch_line(record, epochs, columns=None):
+    """Return one epoch's record as a line: its parts, in the order of what matters, that fit.
+
+    A record may lack what was not measured. columns: room for the line, by default for all.
+    """
+    parts = [epoch_of(record["epoch"], epochs)]
+    parts += [f"{word} {form.format(factor * record[key])}" for key, factor, word, form in (
+        ("train_loss", 1, "loss", "{:.4f}"), ("train_accuracy", 100, "accuracy", "{:5.1f} %"),
+        ("validation_accuracy", 100, "validation", "{:5.1f} %"),
+        ("learning_rate", 1, "rate", "{:.2e}"), ("waiting", 100, "waiting", "{:.0f} %"))
+        if key in record]
+    if "images_per_second" in record:
+        parts.append(f"{record['images_per_second']:,.0f} images/s")
+    return fitting(parts, columns)
 
 
-def validation_of(record):
-    """Return the words for the validation accuracy of a record, where there is one."""
-    if "validation_accuracy" not in record:
-        return ""
-    return f"  validation {100 * record['validation_accuracy']:5.1f} %"
+def epoch_of(number, epochs):
+    """Return the words for an epoch, as wide for the first as for the last."""
+    return f"epoch {number:>{len(str(epochs))}}/{epochs}"
+
+
+def fitting(parts, columns=None):
+    """Return the first of the parts, those that fit into so many columns, as one text."""
+    text = parts[0]
+    for part in parts[1:]:
+        if columns is not None and len(text) + 2 + len(part) > columns:
+            break
+        text += f"  {part}"
+    return text
 
 
 def duration(seconds):
@@ -118,6 +136,10 @@ class Lines:
             say(f"an epoch takes about {duration(seconds)}, all {self.epochs} about "
                 f"{duration(seconds * self.epochs)}")
 
+    def during(self, words):
+        """Let the lines say what goes on between the steps, such as "validation"."""
+        self.phase.name = f"{self.phase.name.partition(',')[0]}, {words}"
+
     def epoch(self, record):
         """Print the epoch's line."""
         self.phase.close()
@@ -130,35 +152,69 @@ class Lines:
 
 
 class Bar(Lines):
-    """A tqdm bar over all images of all epochs, with loss, accuracy, learning rate, images/s."""
+    """A tqdm bar over all images of all epochs; what matters most has its place in any terminal."""
 
     def __init__(self, epochs, images, epochs_done):
         from tqdm import tqdm
 
         super().__init__(epochs, images, epochs_done)
+        self.number, self.validated = min(int(epochs_done) + 1, epochs), []
         self.bar = tqdm(total=epochs * images, initial=round(epochs_done * images),
-                        unit=" images", unit_scale=True, dynamic_ncols=True)
-        self.bar.set_description(f"epoch {min(int(epochs_done) + 1, epochs)}/{epochs}")
+                        dynamic_ncols=True, bar_format=self.look([]))
 
     def step(self, images, loss, accuracy, learning_rate, waiting):
         """Move the bar by `images`, with the loss and accuracy of the epoch so far.
 
         waiting: the share of time in which no batch was ready.
         """
-        self.bar.set_postfix_str(f"loss {loss:.3f}, accuracy {100 * accuracy:.1f} %, "
-                                 f"rate {learning_rate:.1e}, waiting {100 * waiting:.0f} %",
-                                 refresh=False)
+        self.bar.bar_format = self.look([
+            f"loss {loss:.3f}", f"accuracy {100 * accuracy:.1f} %", self.time_left(images),
+            *self.validated, f"rate {learning_rate:.1e}", f"waiting {100 * waiting:.0f} %"])
         self.bar.update(images)
 
+    def during(self, words):
+        """Show what goes on between the steps, such as "validation"."""
+        ended = self.bar.n >= self.bar.total
+        self.bar.bar_format = self.look([words] if ended else [words, self.time_left(0)])
+        self.bar.refresh()
+
     def epoch(self, record):
-        """Show the next epoch's number, and the last validation accuracy."""
-        following = min(record["epoch"] + 1, self.epochs)
-        self.bar.set_description(f"epoch {following}/{self.epochs},{validation_of(record)}")
+        """Leave the epoch's line above the bar, and show the next epoch's number."""
+        self.bar.write(epoch_line(record, self.epochs, columns() - 1), file=sys.stderr)
+        self.number = min(record["epoch"] + 1, self.epochs)
+        if "validation_accuracy" in record:
+            self.validated = [f"validation {100 * record['validation_accuracy']:.1f} %"]
+        self.bar.bar_format = self.look([self.time_left(0), *self.validated])
+        self.bar.refresh()
+
+    def look(self, parts):
+        """Return the line's format: of the words before the bar those that leave room for it."""
+        words = fitting([epoch_of(self.number, self.epochs), *parts], columns() - NARROWEST)
+        return f"{words}  |{{bar}}|"
+
+    def time_left(self, images):
+        """Return the words for the time until the last step, after `images` more."""
+        state = self.bar.format_dict
+        done = state["n"] + images - state["initial"]
+        if not done:
+            return "-:-- left"
+        # Over all of the run's time, which is that of the validations, too
+        left = (state["total"] - state["n"] - images) * state["elapsed"] / done
+        return f"{self.bar.format_interval(left)} left"
 
     def close(self):
-        """Leave the bar as it is and go to the next line."""
+        """Leave the bar, without what went on last, and go to the next line."""
         super().close()
+        self.bar.bar_format = self.look(self.validated)
         self.bar.close()
+
+
+def columns():
+    """Return the width of the terminal that stderr is, or 80 where it does not say."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def choose(epochs, images, epochs_done=0):

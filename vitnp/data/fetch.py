@@ -18,7 +18,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitnp.common.files import refusing, sync
+from vitnp.common.files import making, sync
 from vitnp.common.progress import say
 from vitnp.data import oxford
 from vitnp.data.sources import amount
@@ -75,11 +75,12 @@ def fetch(source, folder, patience=PATIENCE):
         say(f"{folder} holds its pictures already")
         remove_archives(source, folder)
         return
-    make_folder(folder)
-    missing = [file for file in source.files if not is_there(file, folder)]
-    check_space(source, missing, folder)
-    for file in missing:
-        load(source.base + file.name, file, folder, patience)
+    with making(folder, "name another --data-dir"):
+        check_writable(folder)
+        missing = [file for file in source.files if not is_there(file, folder)]
+        check_space(source, missing, folder)
+        for file in missing:
+            load(source.base + file.name, file, folder, patience)
     if source.unpacked:
         for file in source.files:
             unpack(folder / file.name, source.unpacked, source.members)
@@ -123,10 +124,8 @@ def is_there(file, folder):
     return False
 
 
-def make_folder(folder):
-    """Make the folder, or raise Error where it cannot be made or written."""
-    with refusing(f"the folder {folder} cannot be made", "name another --data-dir"):
-        folder.mkdir(parents=True, exist_ok=True)
+def check_writable(folder):
+    """Raise Error where the folder cannot be written."""
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Error(f"the folder {folder} cannot be written; name another --data-dir")
 
@@ -182,6 +181,9 @@ def load(url, file, folder, patience):
             say(f"{part} keeps the {amount(size_of(part))} that have arrived; the same command "
                 "goes on from there")
         raise
+    finally:
+        if os.path.isfile(part) and not size_of(part):
+            part.unlink()
 
 
 def download(url, part, size, patience):

@@ -15,10 +15,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".gif", ".webp", ".tif",
             ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif")
 LARGEST = 200_000_000       # pixels
-# What an ISO file announces after its first 8 bytes: the format that Pillow must know
-BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIF")
-CURES = "pip install pillow-heif (HEIC) or a Pillow of 11.3 or newer (AVIF)"
+# Of the same container, told by what a file announces in its first bytes
+CURES = {"AVIF": "a Pillow of 11.3 or newer", "HEIF": "pip install pillow-heif"}
 
 # Pillow's limit and Python's warnings belong to the whole process
 quiet = threading.Lock()
@@ -92,19 +90,20 @@ def known_formats(path):
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
     with open(path, "rb") as file:
-        start = file.read(12)
-    brand = start[8:12] if start[4:8] == b"ftyp" else None
-    if brand in BRANDS and BRANDS[brand] not in formats:
-        raise Error(f"it is a picture of the format {BRANDS[brand]}, which needs {CURES}; or save "
-                    "it as JPEG or PNG")
+        start = file.read(32)
+    if start[4:8] == b"ftyp":
+        name = "AVIF" if b"avif" in start or b"avis" in start else "HEIF"
+        if name not in formats:
+            raise Error(f"it is a picture of the format {name}, which needs {CURES[name]}; or save "
+                        "it as JPEG or PNG")
     return formats
 
 
 def check_size(width, height):
     """Raise Error for a picture that is too large, before its pixels are unpacked."""
     if width * height > LARGEST:
-        raise Error(f"it announces {width} x {height} pixels, {width * height / 1e6:,.0f} million, "
-                    f"but at most {LARGEST // 1_000_000} million are read; make it smaller")
+        raise Error(f"it announces {width} x {height} pixels, in all {width * height:,}, but at "
+                    f"most {LARGEST:,} are read; make it smaller")
 
 
 def is_picture(value):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from vitnp.backend import get_xp, to_host
-from vitnp.data import picture
+from vitnp.data import likeness, picture
 from vitnp.errors import Error
 
 File = str | os.PathLike[str]
@@ -29,6 +29,9 @@ class Preprocess:
     its proportions and is only just as large as resize says, on the shorter side. rounding: where
     the cut starts if the margin is odd: "floor" (transformers) or "even" (the even one of both
     numbers; timm). A picture smaller than the cut gets a black border.
+    ground: brightness, from 0 to 1, of what surrounds the things in grey training pictures, or None
+    where it is unknown or varies; a file or picture of Pillow's that is light where they are dark
+    is inverted, an array never.
     """
 
     size: tuple[int, int]
@@ -38,6 +41,7 @@ class Preprocess:
     resize: tuple[int, int] | None = None
     keep_ratio: bool = False
     rounding: str = "floor"
+    ground: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):
@@ -88,7 +92,7 @@ class Preprocess:
         if not isinstance(images, list | tuple):
             return self.check(images)
         batches = [self.read(image)[None] if is_path(image)
-                   else self.pixels(picture.prepared(image, self.channels))[None]
+                   else self.like_others(picture.prepared(image, self.channels))[None]
                    if picture.is_picture(image) else self.check(image) for image in images]
         if not batches:
             raise Error("no images were given; give at least one")
@@ -151,9 +155,15 @@ class Preprocess:
         least = 2 * max(self.resize or self.size) if draft else None
         loaded = picture.load(path, self.channels, least)
         try:
-            return self.pixels(loaded)
+            return self.like_others(loaded)
         except Error as error:
             raise Error(f"{path} cannot be read as a picture: {error}") from None
+
+    def like_others(self, whole):
+        """Return pixels(whole), inverted where it is light and training pictures are dark."""
+        pixels = self.pixels(whole)
+        opposite = self.channels == 1 and likeness.is_opposite(pixels, self.ground)
+        return 255 - pixels if opposite else pixels
 
     def pixels_of(self, array):
         """Return an array (any height, any width, channels) as uint8 (height, width, C)."""

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from vitnp import trained
 from vitnp.common import command
 from vitnp.data.preprocess import RESAMPLE
 from vitnp.errors import Error
@@ -11,8 +12,10 @@ from vitnp.errors import Error
 
 def add_options(parser):
     """Add the checkpoint and what belongs to it to a parser."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder of a run, a file, or a "
-                        "name on the Hugging Face hub, such as google/vit-base-patch16-224")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=named,
+                        help="folder of a run, a file, the name of a network that comes along "
+                        f"({', '.join(trained.names())}), or a name on the Hugging Face hub, such "
+                        "as google/vit-base-patch16-224")
     parser.add_argument("--which", help="best or last checkpoint of a run (default: best)")
     parser.add_argument("--heads", type=int, help="attention heads, where the file does not say it")
     parser.add_argument("--image-size", metavar="SIDE", help="side in pixels, or HEIGHT,WIDTH, of "
@@ -24,6 +27,18 @@ def add_options(parser):
                         f"resized, likewise: {', '.join(RESAMPLE)}")
     parser.add_argument("--device", default="cpu", help="cpu, gpu or auto (default: cpu)")
     parser.add_argument("--threads", type=int, help="threads on a CPU (default: one a core)")
+
+
+def named(text):
+    """Return the path that a checkpoint's name stands for, and say so where it may be another."""
+    from vitnp.checkpoint import locate
+    from vitnp.common.progress import say
+
+    path = str(locate.named(text))
+    if path == text and text in trained.names():
+        say(f"{text} is a file or folder here; it is taken, and not the network of that name that "
+            f"comes along; that one is {trained.HERE / text}")
+    return path
 
 
 def load(options):

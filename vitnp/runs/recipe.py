@@ -10,6 +10,7 @@ from typing import Any
 from vitnp.config import ViTConfig, is_number
 from vitnp.data import FOLDERS, NAMES
 from vitnp.data.dataset import Dataset, statistics
+from vitnp.data.likeness import ground_of
 from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 from vitnp.networks.resnet import ResNetConfig
@@ -168,7 +169,8 @@ class Recipe:
         if self.scale == "data":
             mean, std = statistics(dataset.train_images, dataset.train_labels,
                                    dataset.parts()[0])
-        return config, Preprocess((height, width), mean, std)
+        ground = ground_of(dataset.train_images)
+        return config, Preprocess((height, width), mean, std, ground=ground)
 
     def _stem(self):
         """Return the stem's channels as numbers."""

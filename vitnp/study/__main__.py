@@ -4,8 +4,9 @@
 
 NAME is data-size, scaling, positions, transfer or bias. Each run that has finished is a line of
 results.jsonl in the folder of --out, by default studies/NAME, and figure.png is drawn from these
-lines. Called again, the study goes on where it was stopped. --small is a form of a minute, on the
-digits, to see whether all works.
+lines. Called again, the study goes on where it was stopped. All is written into this folder; only
+bias without --out takes the networks of data-size from studies/data-size, or trains them there.
+--small is a form of a minute, on the digits, to see whether all works.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitnp.common import command
-from vitnp.common.files import refusing
+from vitnp.common.files import making
 from vitnp.errors import Error
 
 NAMES = ("data-size", "scaling", "positions", "transfer", "bias")
@@ -39,13 +40,13 @@ def main(arguments):
     lanes.prepare_process()
     study = importlib.import_module(f"vitnp.study.{options.name.replace('-', '_')}")
     folder = Path(options.out or f"studies/{options.name}{'-small' * options.small}")
-    with refusing(f"the folder {folder} cannot be made", "choose another --out"):
-        folder.mkdir(parents=True, exist_ok=True)
+    beside = folder if options.out else folder.parent
     settings = [with_data(setting, options.data_dir, folder)
                 for setting in study.settings(options.small)]
-    if hasattr(study, "prepare"):
-        study.prepare(folder, with_data(study.source(options.small), options.data_dir, folder))
-    take(study, settings, folder)
+    with making(folder, "choose another --out"):
+        if hasattr(study, "prepare"):
+            study.prepare(folder, with_data(study.source(options.small), options.data_dir, folder))
+        take(study, settings, folder, beside)
     study.draw(read(folder), folder / "figure.png")
     print(folder / "figure.png")
     return 0
@@ -67,8 +68,11 @@ def with_data(setting, data_dir, folder):
                    origin=with_data(setting.origin, data_dir, folder))
 
 
-def take(study, settings, folder):
-    """Take the runs that have no line in results.jsonl yet, and write their lines."""
+def take(study, settings, folder, beside):
+    """Take the runs that have no line in results.jsonl yet, and write their lines.
+
+    beside: where the folders of other studies are, whose runs this one needs.
+    """
     from vitnp.common import progress
     from vitnp.study.settings import train
 
@@ -77,7 +81,7 @@ def take(study, settings, folder):
         if any(setting.facts.items() <= record.items() for record in done):
             continue
         progress.say(f"run {number} of {len(settings)}: {setting.name}")
-        place = train(setting, folder.parent / setting.study if setting.study else folder)
+        place = train(setting, beside / setting.study if setting.study else folder)
         with open(folder / "results.jsonl", "a") as file:
             records = study.records_of(setting, place)
             file.writelines(json.dumps(record) + "\n" for record in records)

@@ -1,8 +1,9 @@
 """What does each network take for granted? Changed test pictures, shown to trained networks.
 
 The networks are those that data-size trained on all of Fashion-MNIST; where its runs are missing,
-they are made. Nothing was augmented in training, so what a network does with shifted, mirrored or
-shuffled pictures comes from its own assumptions and from what the pictures taught it.
+they are made, with --out in that folder. Nothing was augmented in training, so what a network does
+with shifted, mirrored or shuffled pictures comes from its own assumptions and from what the
+pictures taught it.
 
 Budget: five minutes, after data-size.
 """

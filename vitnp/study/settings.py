@@ -18,8 +18,7 @@ class Setting:
     """One run. facts: words and numbers that tell it from all others of the study.
 
     origin: the Setting that is trained first, and whose weights this one starts from, or None;
-    labels: False for masked patch prediction; study: the folder beside this study's in which the
-    run is, where it is another study's.
+    labels: False for masked patch prediction; study: the other study whose run it is, if it is.
     """
 
     facts: dict

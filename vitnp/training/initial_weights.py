@@ -55,7 +55,8 @@ def start_from(pretrained, config, preprocess, method="google"):
         if path.startswith("embedding/position"):
             tensor = resized(path, tensor, old, new, method)
         tree[path][...] = tensor
-    return new, pretrained.preprocess.with_size(preprocess.size), flat
+    scale = pretrained.preprocess.with_size(preprocess.size)
+    return new, replace(scale, ground=preprocess.ground), flat
 
 
 def resized(path, position, old, new, method):

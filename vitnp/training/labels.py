@@ -19,13 +19,14 @@ from vitnp.runs import run_folder
 from vitnp.training import initial_weights, steps
 from vitnp.training.steps import compute_gradients
 
-__all__ = ["COMMAND", "PREFIX", "SUFFIX", "batch", "checkpoint", "class_weights",
+__all__ = ["COMMAND", "END", "PREFIX", "SUFFIX", "batch", "checkpoint", "class_weights",
            "compute_gradients", "finish", "go_on", "kept", "origin", "parts", "published", "remark",
            "start", "validate"]
 
 COMMAND = "vitnp.train"     # what resumes such a run
 SUFFIX = ""                 # of the folder's name
 PREFIX = ""                 # of the state's tensors in a checkpoint
+END = "test"                # what comes after the last epoch
 
 
 def origin(recipe):

@@ -173,13 +173,15 @@ def fit(run, state, standing):
         run_folder.check_room(folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent
     shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
-    with contextlib.closing(shown), stop_signals() as wish, np.errstate(over="ignore",
-                                                                        invalid="ignore"):
-        while state.step < recipe.epochs * run.steps and not out_of_patience(run, state, standing):
-            train_epoch(run, state, standing, shown, wish)
-            finish_epoch(run, state, standing, shown)
-            grant(wish, run, state)
-    return finish(run, state, standing)
+    with contextlib.closing(shown):
+        with stop_signals() as wish, np.errstate(over="ignore", invalid="ignore"):
+            while (state.step < recipe.epochs * run.steps
+                   and not out_of_patience(run, state, standing)):
+                train_epoch(run, state, standing, shown, wish)
+                finish_epoch(run, state, standing, shown)
+                grant(wish, run, state)
+        shown.during(run.objective.END)
+        return finish(run, state, standing)
 
 
 def train_epoch(run, state, standing, shown, wish):
@@ -255,6 +257,7 @@ def finish_epoch(run, state, standing, shown):
               "waiting": sums.waiting / sums.seconds}
     standing.sums = Sums()
     if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
+        shown.during("validation")
         began = time.perf_counter()
         loss, accuracy, *chooses = run.objective.validate(run)
         record |= {"validation_loss": loss, "validation_accuracy": accuracy,

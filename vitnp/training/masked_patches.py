@@ -25,6 +25,7 @@ from vitnp.training import steps
 COMMAND = "vitnp.pretrain"
 SUFFIX = "-masked"
 PREFIX = "masked/"
+END = "curves"
 
 
 def origin(recipe):

@@ -6,6 +6,7 @@ from PIL import Image
 
 import vitnp
 from vitnp.analysis.drawing import figures
+from vitnp.layers import cross_entropy
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
            "Bag", "Ankle boot")
@@ -68,27 +69,43 @@ def check_no_words_meet(texts):
 def test_curves_are_a_whole_png(tmp_path, count):
     figures.curves(records(count), tmp_path / "curves.png", "tiny/2 on digits")
     size, colours = picture(tmp_path / "curves.png")
-    assert size == (1800, 432) and colours > 100
+    assert size == (960, 768) and colours > 100
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_without_smoothing_the_train_loss_has_no_floor(drawn):
+    figures.curves(records(3), None, "tiny/2 on digits")
+    assert [line.get_label() for line in drawn[0].axes[0].lines] == ["train", "validation"]
+
+
+@pytest.mark.parametrize(("smoothing", "classes"), [(0.1, 10), (0.3, 2), (0.9, 1000)])
+def test_the_least_loss_is_that_of_the_targets_themselves(smoothing, classes):
+    logits = np.full((1, classes), np.log(smoothing / classes))
+    logits[0, 1] = np.log(1 - smoothing + smoothing / classes)
+    losses, _ = cross_entropy.forward(logits, np.array([1]), smoothing)
+    assert figures.least_loss(smoothing, classes) == pytest.approx(losses[0], rel=1e-9)
+    assert figures.least_loss(0.0, classes) is None
 
 
 @pytest.mark.parametrize("count", [1, 3, 1000])
 def test_curves_show_every_epoch_at_a_whole_number(drawn, count):
     """One epoch makes no line: it needs a mark."""
-    figures.curves(records(count), None, "tiny/2 on digits")
+    figures.curves(records(count), None, "tiny/2 on digits", 0.5)
     figure = drawn[0]
     check_nothing_is_cut_off(figure)
     words = [figure._suptitle]
     for axes in figure.axes:
         words += [axes.title, axes.xaxis.label, axes.yaxis.label]
         words += [axes.yaxis.get_offset_text(), *labels(axes.xaxis), *labels(axes.yaxis)]
-        for line in axes.lines:
+        for line in axes.lines[:2]:
             assert list(line.get_xdata()) == list(range(1, count + 1))
             assert (line.get_marker() == "o") is (count == 1)
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
     check_no_words_meet(words)
     loss, accuracy, rate, norm = figure.axes
-    assert [line.get_label() for line in loss.lines] == ["train, as minimised", "validation"]
+    assert [line.get_label() for line in loss.lines] == [
+        "train, with smoothed labels", "validation", "the least that they allow"]
+    assert list(loss.lines[2].get_ydata()) == [0.5, 0.5]
     assert loss.lines[1].get_ydata()[0] == 2.2 and accuracy.lines[0].get_ydata()[0] == 50
     assert rate.lines[0].get_ydata()[-1] == 1e-3 / count
     assert norm.lines[0].get_ydata()[-1] == 2.0

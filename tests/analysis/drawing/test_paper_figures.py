@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from test_figures import check_no_words_meet, check_nothing_is_cut_off, drawn, labels, picture
 
-from vitnp.analysis.drawing import canvas, paper_figures, prediction_figure
+from vitnp.analysis.drawing import canvas, even_share, paper_figures, prediction_figure
 
 __all__ = ["drawn"]     # the fixture, which ruff takes for a name that is not used
 rng = np.random.default_rng(0)
@@ -108,7 +109,7 @@ def test_distances_stand_over_their_depth(drawn, depth, heads):
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_rollouts_lie_over_their_pictures(drawn, count):
+def test_rollouts_lie_below_their_pictures(drawn, count):
     images = images_of(*SIZES[:count])
     rollouts = rng.random((count, 3, 5))
     rollouts /= rollouts.sum(axis=(1, 2), keepdims=True)
@@ -118,22 +119,32 @@ def test_rollouts_lie_over_their_pictures(drawn, count):
 
 
 def check_rollouts(axes, images, rollouts, below):
-    """Check picture, greys and colours of each, one below or beside the other."""
+    """Check picture and colours of each, one below or beside the other."""
     shown = axes.images
-    assert len(shown) == 3 * len(images)
+    assert len(shown) == 2 * len(images)
     largest = [text.get_text() for text in axes.texts if text.get_text().startswith("largest")]
     for i, (image, rollout) in enumerate(zip(images, rollouts, strict=True)):
-        plain, grey, over = shown[3 * i:3 * i + 3]
-        colours = image if image.shape[2] == 3 else image.mean(axis=2)
-        np.testing.assert_array_equal(plain.get_array(), colours)
-        np.testing.assert_allclose(over.get_array(), rollout / rollout.max())
-        assert over.get_clim() == (0, 1) and over.get_extent() == grey.get_extent()
-        a, b = plain.get_window_extent(), over.get_window_extent()
+        plain, colours = shown[2 * i:2 * i + 2]
+        expected = image if image.shape[2] == 3 else image.mean(axis=2)
+        np.testing.assert_array_equal(plain.get_array(), expected)
+        np.testing.assert_allclose(colours.get_array(),
+                                   np.clip(0.5 + np.log2(rollout * rollout.size) / 4, 0, 1))
+        # Nothing shines through: what is drawn are the colours of the bar
+        assert colours.get_clim() == (0, 1) and colours.get_alpha() is None
+        a, b = plain.get_window_extent(), colours.get_window_extent()
         assert (a.width, a.height) == pytest.approx((b.width, b.height))
         assert a.width / a.height == pytest.approx(image.shape[1] / image.shape[0])
         apart = (abs(a.x0 - b.x0), a.y0 - b.y1) if below else (abs(a.y0 - b.y0), b.x0 - a.x1)
         assert apart[0] < 1e-6 and 0 < apart[1]
         assert f" {rollout.max() * rollout.size:.2f} times" in largest[i]
+
+
+def test_the_middle_of_the_scale_is_an_even_share_and_light_falls_along_it():
+    assert even_share.levels(np.array([1, 4, 1 / 4, 2, 100, 0]), 2).tolist() == [
+        0.5, 1, 0, 0.75, 1, 0]
+    for colours, sign in ((even_share.ON_LIGHT, -1), (even_share.ON_DARK, 1)):
+        light = [np.dot(to_rgb(colour), (0.2126, 0.7152, 0.0722)) for colour in colours]
+        assert (sign * np.diff(light) > 0).all(), light
 
 
 def test_colours_of_a_rollout_are_the_right_way_up(drawn):
@@ -188,11 +199,21 @@ def test_predictions_stand_beside_their_pictures(drawn, count):
     figure = drawn[0]
     check_layout(figure)
     check_rollouts(figure.axes[0], images, rollouts, below=False)
-    bars = figure.axes[0].patches
+    bars = [patch for patch in figure.axes[0].patches if patch.get_fill()]
     assert len(bars) == sum(min(len(classes), 10) for classes in said)
     widths = [bar.get_width() / prediction_figure.BARS for bar in bars]
     np.testing.assert_allclose(widths, [p for classes in said for _, p in classes[:10]])
     assert figure.get_size_inches()[1] < 70
+
+
+def test_names_and_bars_of_predictions_stand_close_to_the_maps(drawn):
+    prediction_figure.draw(images_of((40, 40, 3)), [rng.random((3, 5))], [[("cat", 1.0)]], ["a"],
+                           None, TITLE)
+    axes = drawn[0].axes[0]
+    name = next(text for text in axes.texts if text.get_text() == "cat").get_window_extent()
+    inch = drawn[0].dpi
+    edge = prediction_figure.LEFT + 2 * prediction_figure.BOX[0] + prediction_figure.GAP
+    assert 0 < name.x0 / inch - edge < 0.6
 
 
 def test_the_figures_are_whole_png_files(tmp_path):

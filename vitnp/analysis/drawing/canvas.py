@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vitnp.analysis.drawing import figures
+from vitnp.analysis.drawing import even_share, figures
 from vitnp.data import picture
 
 LONGEST = 600                   # pixels of a photograph that is drawn
@@ -55,24 +55,34 @@ def draw_picture(axes, image, box):
     return draw(axes, image, box, cmap="gray", vmin=0, vmax=255, interpolation=kind)
 
 
-def draw_rollout(axes, image, rollout, box):
-    """Draw a rollout (rows, columns) in colours over an image in greys, and return its image.
+def draw_rollout(axes, rollout, box):
+    """Draw a rollout (rows, columns) as colours around an even share, and return its image.
 
-    The colours go from 0 to its largest share, which is written below the box. With one scale for
-    several pictures, the one that has the largest would leave the others dark.
+    One scale serves all pictures; the largest share is written below the box.
     """
-    # The greys are made lighter: over black no colour can be told from another
-    draw_picture(axes, 80 + 0.69 * image.mean(axis=2, keepdims=True), box)
     left, top, width, height = box
+    shares = rollout * rollout.size                         # in multiples of an even share
     write(axes, left + width / 2, top + height + 0.11,
-          f"largest: {rollout.max() * rollout.size:.2f} times an even share", max(width, 2.0))
-    return draw(axes, rollout / rollout.max(), box, cmap="inferno", vmin=0, vmax=1, alpha=0.6,
-                interpolation="bilinear")
+          f"largest: {shares.max():.2f} times an even share", max(width, 2.0))
+    image = draw(axes, even_share.levels(shares, even_share.OCTAVES["rollout"]), box,
+                 cmap=even_share.colour_map(), vmin=0, vmax=1, interpolation="nearest")
+    image.axes.add_patch(outline(box))
+    return image
+
+
+def outline(box):
+    """Return a thin frame around a box, for maps that are as light as the page at their border."""
+    from matplotlib.patches import Rectangle
+
+    left, top, width, height = box
+    return Rectangle((left, top), width, height, fill=False, edgecolor="#c8ccd0", linewidth=0.6)
 
 
 def rollout_bar(figure, image, box):
     """Draw the colour bar of a rollout's image in a box."""
-    colour_bar(figure, image, box, "share in the output relative to the picture's largest")
+    bar = colour_bar(figure, image, box, "share in the output")
+    places, words = even_share.ticks(even_share.OCTAVES["rollout"])
+    bar.set_ticks(places, labels=words)
 
 
 def colour_bar(figure, image, box, label):

@@ -16,18 +16,25 @@ COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#000000", "#56B4E9", "#F0
 STYLES = ("-", "--", ":", "-.")
 
 
-def curves(records, path, title):
-    """Draw loss, accuracy, learning rate and gradient norm, from the records of metrics.jsonl."""
+def curves(records, path, title, floor=None):
+    """Draw loss, accuracy, learning rate and gradient norm, from the records of metrics.jsonl.
+
+    floor: the least train loss that label smoothing allows, drawn as a line of its own: with
+    smoothed targets the train loss may stay above that of the validation part, which has none.
+    """
     from matplotlib.figure import Figure
 
     records = [record for record in records if "epoch" in record]
-    figure = Figure(figsize=(15, 3.6), layout="constrained")
-    figure.suptitle(title)
-    loss, accuracy, rate, norm = figure.subplots(1, 4)
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    figure.suptitle(fitting(title, 72 * 7.6, 12), parse_math=False)
+    (loss, accuracy), (rate, norm) = figure.subplots(2, 2)
     for part, colour in (("train", BLUE), ("validation", ORANGE)):
-        smoothed = part == "train"                              # with smoothed or mixed targets
-        line(loss, records, f"{part}_loss", colour, "train, as minimised" if smoothed else part)
+        smoothed = part == "train" and floor
+        line(loss, records, f"{part}_loss", colour,
+             "train, with smoothed labels" if smoothed else part)
         line(accuracy, records, f"{part}_accuracy", colour, part, 100.0)
+    if floor:
+        loss.axhline(floor, color=BLUE, linestyle=":", label="the least that they allow")
     line(rate, records, "learning_rate", GREEN)
     line(norm, records, "gradient_norm", GREEN)
     loss.set(title="Loss", ylabel="cross-entropy")
@@ -41,6 +48,18 @@ def curves(records, path, title):
     for axes in (loss, accuracy, rate, norm):
         finish_axes(axes)
     save(figure, path)
+
+
+def least_loss(smoothing, classes):
+    """Return the least cross-entropy with smoothed labels, their entropy, or None without.
+
+    Equation: -Σ t log t, where the label has t = 1 - ε + ε/K and each other class t = ε/K.
+    """
+    if not smoothing:
+        return None
+    other = smoothing / classes
+    label = 1 - smoothing + other
+    return -label * math.log(label) - (classes - 1) * other * math.log(other)
 
 
 def compare(runs, path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vitnp import data, networks
+from vitnp import trained as shipped
 from vitnp.analysis import interpret
 from vitnp.analysis.drawing import canvas, paper_figures
 from vitnp.backend import to_host
@@ -45,8 +46,8 @@ def draw_all(options):
     block, heads, queries = asked_for(options, trained.config)
     pictures = choose(options, trained)
     numbers = gather(trained, pictures, block, heads, queries)
-    folder = Path(options.out or (Path(options.checkpoint) / "figures"
-                                  if locate.is_run(options.checkpoint) else "figures"))
+    own = locate.is_run(options.checkpoint) and not shipped.holds(options.checkpoint)
+    folder = Path(options.out or (Path(options.checkpoint) / "figures" if own else "figures"))
     with refusing(f"the folder {folder} cannot be made", "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
     paths = []

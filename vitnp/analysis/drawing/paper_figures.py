@@ -119,7 +119,7 @@ def attention_distance(distance, even, count, path, title):
 
 
 def rollout(images, rollouts, names, path, title):
-    """Draw images, and below each its attention rollout (rows, columns) over it.
+    """Draw images, and below each its attention rollout (rows, columns).
 
     images: a list of uint8 (height, width, C), of any sizes; names: one for each.
     """
@@ -137,10 +137,9 @@ def rollout(images, rollouts, names, path, title):
             left, y = centre - wide / 2, top + 0.25 + height - tall
             canvas.write(axes, centre, top + 0.15, names[i], CELL)
             canvas.draw_picture(axes, images[i], (left, y, wide, tall))
-            over = canvas.draw_rollout(axes, images[i], rollouts[i],
-                                       (left, top + 0.3 + height, wide, tall))
+            shown = canvas.draw_rollout(axes, rollouts[i], (left, top + 0.3 + height, wide, tall))
         top += 2 * height + 0.7
-    canvas.rollout_bar(figure, over, (width / 2 - 2.0, high - 0.6, 4.0, 0.12))
+    canvas.rollout_bar(figure, shown, (width / 2 - 2.0, high - 0.6, 4.0, 0.12))
     figures.save(figure, path)
 
 

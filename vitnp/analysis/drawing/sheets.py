@@ -20,7 +20,8 @@ WORDS = 8                                           # points
 
 def draw_run(folder, recipe, dataset, logits):
     """Draw a run that is over: its curves, and from the test part's logits what draw_part draws."""
-    figures.curves(run_folder.read_metrics(folder), Path(folder) / run_folder.CURVES, recipe.title)
+    figures.curves(run_folder.read_metrics(folder), Path(folder) / run_folder.CURVES, recipe.title,
+                   figures.least_loss(recipe.label_smoothing, len(dataset.class_names)))
     draw_part(folder, f"{recipe.title}, test part", dataset.test_images, dataset.test_labels,
               logits, dataset.class_names)
 
