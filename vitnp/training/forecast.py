@@ -4,11 +4,19 @@ import time
 
 import numpy as np
 
+from vitnp.backend import get_xp
+from vitnp.common.progress import say
 from vitnp.config import ViTConfig
 from vitnp.parallel import lanes
 
 MOST_TOKENS, MOST_SECONDS = 1024, 5
 SIDE = 384          # of the matrices that are multiplied to try the machine
+
+
+def warn(config, flat, batch_size):
+    """Say what `warnings` returns; flat: the parameters."""
+    for warning in warnings(config, flat.size, batch_size, get_xp(flat)):
+        say(warning)
 
 
 def warnings(config, weights, batch_size, xp=np):

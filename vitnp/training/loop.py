@@ -165,9 +165,7 @@ def fit(run, state, standing):
     recipe, folder = run.recipe, run.folder
     progress.say(f"{recipe.network} with {state.params.size:,} parameters; {recipe.data}: "
                  f"{run.objective.parts(run)}; device {recipe.device}; run {folder}")
-    for warning in forecast.warnings(run.trained.config, state.params.size, recipe.batch_size,
-                                     get_xp(state.params)):
-        progress.say(warning)
+    forecast.warn(run.trained.config, state.params, recipe.batch_size)
     if state.step == 0:
         run.first(run_folder.check_room, folder, state.params.nbytes * (3 + bool(recipe.ema)))
         save(run, state, standing)          # finds a disk that is full before an hour is spent
