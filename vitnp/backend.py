@@ -5,8 +5,6 @@ import warnings
 
 import numpy as np
 
-from vitnp.common import mpi
-from vitnp.common.gpu_errors import INSTALL, OTHERS, driver_message, kernels_message, lines
 from vitnp.errors import Error
 
 TF32_MATH = 3       # CUBLAS_TF32_TENSOR_OP_MATH of cublas_api.h
@@ -85,6 +83,9 @@ def load_cupy():
     CuPy imports without a driver and fails later, each time with another exception; here each
     case becomes a sentence of its own.
     """
+    from vitnp.common import mpi
+    from vitnp.common.gpu_errors import INSTALL, OTHERS, driver_message, kernels_message, lines
+
     if "cupy" not in sys.modules:
         mpi.own_gpu()
     try:

@@ -187,10 +187,12 @@ def test_cut_metrics_are_mended_and_the_run_can_be_resumed_again(
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
 def test_signals_save_and_stop(tmp_path, monkeypatch, whole_run, name):
     number = getattr(signal, name)
+    before = signal.signal(number, signal.default_int_handler)      # nohup has it ignored
     with monkeypatch.context() as patch:
         stop_after(patch, 4, number)
         with pytest.raises(Stopped) as stopped:
             loop.train(recipe_for(whole_run / "set"), tmp_path / "run")
+    signal.signal(number, before)
     assert stopped.value.code == 128 + number
     assert run_folder.last_checkpoint(tmp_path / "run")[1]["step"] == 4
     loop.resume(tmp_path / "run")
