@@ -21,7 +21,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "vitnp"
 # Files whose tests have another name than theirs
-ELSEWHERE = {"batches": ["data/test_ahead.py"], "dataset": ["data/test_split.py"],
+ELSEWHERE = {"batches": ["data/test_prefetch.py"], "dataset": ["data/test_split.py"],
              "embedding": ["layers/test_embedding.py",
                            "layers/convolutional/test_convolutional_gradients.py"],
              "files": ["runs/test_files_and_runs.py"], "fingerprint": ["data/test_parts.py"],

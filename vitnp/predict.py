@@ -129,7 +129,7 @@ def predict(trained, paths, top):
     """
     from vitnp.checkpoint import class_names
     from vitnp.data import likeness
-    from vitnp.data.batches import ahead
+    from vitnp.data.batches import prefetch
 
     names = class_names.names_of(trained)
     size = max(1, CHUNK // int(np.prod(trained.preprocess.shape)))
@@ -145,7 +145,7 @@ def predict(trained, paths, top):
                 errors.append(str(error))
         return images, good, errors, remarks
 
-    with contextlib.closing(ahead(read, range(0, len(paths), size), waiting=1)) as chunks:
+    with contextlib.closing(prefetch(read, range(0, len(paths), size), waiting=1)) as chunks:
         for images, good, errors, remarks in chunks:
             rows = probabilities_of(trained, np.stack(images)) if images else []
             yield [Prediction(path, best_of(row, names, top))

@@ -69,7 +69,7 @@ def test_indexing_is_that_of_an_array(tmp_path, pictures, key):
 
 def test_another_size_is_refused(tmp_path, pictures):
     pack.write(pictures, tmp_path / "packed", WAY, 1)
-    assert "pack anew with --image-size 8 --resample bilinear, or leave out" in refusal(
+    assert "pack again with --image-size 8 --resample bilinear, or leave out" in refusal(
         data.load, "folder", tmp_path / "packed", 8)
     assert "is the pack of other pictures, or of another size" in refusal(
         pack.write, pictures, tmp_path / "packed", whole((8, 8)), 1)
@@ -79,7 +79,7 @@ def test_pictures_are_packed_as_a_network_reads_them(tmp_path, pictures):
     way = replace(WAY, resize=(8, 8), keep_ratio=True, resample="bicubic", mean=(0.1, 0.2, 0.3))
     pack.write(pictures, tmp_path / "packed", way, 1)
     equal(folder.load(pictures, SIDE, 1, way), folder.load(tmp_path / "packed", SIDE, 1, way))
-    assert "pack anew with --image-size 6 --resample bilinear, or leave out" in refusal(
+    assert "pack again with --image-size 6 --resample bilinear, or leave out" in refusal(
         folder.load, tmp_path / "packed", SIDE, 1)
 
 

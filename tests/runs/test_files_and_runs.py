@@ -225,7 +225,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     kept = ["best.safetensors", "config.json", "curves.png", "metrics.jsonl", ".mine", "tmpnotes"]
     for name in [*kept, ".best.safetensors.12", ".config.json.12", ".curves.png.12", ".tmpAb1x9Z"]:
         (tmp_path / name).touch()
-    run_folder.remove_litter(tmp_path)
+    run_folder.remove_leftovers(tmp_path)
     assert names(tmp_path) == sorted(kept)
 
 

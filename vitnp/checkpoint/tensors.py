@@ -108,7 +108,7 @@ def metadata(path):
 def read_tensor(path, name):
     """Return one tensor of a safetensors file.
 
-    The library maps the file into memory; opened anew for each tensor, it holds one at a time.
+    The library maps the file into memory; opened again for each tensor, it holds one at a time.
     """
     with opened(path) as file:
         if file.get_slice(name).get_dtype() != "BF16":

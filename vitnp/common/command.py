@@ -19,6 +19,10 @@ class Parser(argparse.ArgumentParser):
 
     told_elsewhere = ()
 
+    def __init__(self, *arguments, **named):
+        # --batch is no option, though --batch-size is one
+        super().__init__(*arguments, allow_abbrev=False, **named)
+
     def error(self, message):
         """Raise what argparse found wrong."""
         raise Error(f"{message}; --help lists the options")

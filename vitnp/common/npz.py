@@ -68,7 +68,7 @@ def open_array(archive, name, source):
     """Return a stream of one array's bytes, or raise Error where it is packed in no usual way."""
     member = archive.getinfo(name + ".npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Error(f"{source} is packed in a way that numpy.savez does not use; save it anew")
+        raise Error(f"{source} is packed in a way that numpy.savez does not use; save it again")
     if member.file_size > LARGEST_PACKING * (member.compress_size + 1):
         raise Error(f"{source} announces {member.file_size} bytes, but its {member.compress_size} "
                     "packed bytes cannot hold so many")

@@ -6,7 +6,7 @@
     python -m vitnp.data pack DIR OUT [--image-size SIDE]
 
 `fetch` says where the set comes from and under which licence. A download that was broken off goes
-on where it stopped when the command is given again, and what is there already is not loaded anew.
+on where it stopped when the command is given again, and what is there already is kept.
 Each file must have its published md5. An archive (CIFAR) is unpacked and then deleted: training
 reads the unpacked folder. The last line of the output is the folder.
 

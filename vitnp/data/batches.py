@@ -30,7 +30,7 @@ def batch_of(dataset, order, recipe, epoch, i, xp=np, read=None):
     return augmented(images, labels, len(dataset.class_names), recipe, rng)
 
 
-def ahead(prepare, numbers, waiting=AHEAD, threads=1, whole=False):
+def prefetch(prepare, numbers, waiting=AHEAD, threads=1, whole=False):
     """Yield prepare(number) for each number, in order, prepared by threads in the background.
 
     waiting: how many of them wait at most. What prepare raises is raised here, in its place of the

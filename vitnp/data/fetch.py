@@ -120,7 +120,7 @@ def is_there(file, folder):
     if found == file.md5:
         say(f"{path} is there already")
         return True
-    say(f"{path} is there, but its md5 is {found} instead of {file.md5}; it is loaded anew")
+    say(f"{path} is there, but its md5 is {found} instead of {file.md5}; it is downloaded again")
     return False
 
 

@@ -66,7 +66,7 @@ def random_resized_crop(images, least_area, rng):
     The part's share of the area is uniform in [least_area, 1] and its width / height log-uniform
     in [3/4, 4/3], as far as it fits into the image. It may start between two pixels.
     Source: Szegedy et al. 2015, "Going deeper with convolutions", section 6; there, and in the
-    usual code, shapes that do not fit are drawn anew, which makes large parts rarer.
+    usual code, shapes that do not fit are drawn again, which makes large parts rarer.
 
     images: (B, height, width, C) uint8; least_area: above 0, at most 1; rng: a NumPy Generator,
     four draws an image.

@@ -23,7 +23,7 @@ from vitnp.data.preprocess import Preprocess
 from vitnp.errors import Error
 
 INDEX, LIST, PIXELS, CRCS = "pack.json.gz", "list.json.gz", "pixels", "crcs"
-CURE = "remove the folder, and pack anew"
+CURE = "remove the folder, and pack again"
 AT_ONCE = 256       # pictures that are decoded, written and synced together
 
 
@@ -57,7 +57,7 @@ class Packed:
         for row, image in zip(np.ravel(chosen), flat, strict=True):
             if zlib.crc32(image) != self.crcs[row]:
                 raise Error(f"{self.path} is damaged at picture {row}: its pixels are not those "
-                            "that were packed; pack anew")
+                            "that were packed; pack again")
         return images
 
 
@@ -106,7 +106,7 @@ def read(folder, preprocess=None):
         raise Error(f"{folder} is damaged: its files do not belong together; {CURE}")
     if preprocess and way != neutral(preprocess):
         raise Error(f"{folder} holds pictures of {words(way)}, but {words(preprocess)} are needed; "
-                    f"pack anew with {as_options(preprocess)}, or leave out --image-size")
+                    f"pack again with {as_options(preprocess)}, or leave out --image-size")
     return Pack(found, pixels, crcs, os.fspath(folder / PIXELS))
 
 

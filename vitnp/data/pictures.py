@@ -76,7 +76,7 @@ class Decoders:
                 future.cancel()
             wait(futures)       # none may write to a block that is gone
             if isinstance(error, Error):
-                # Made anew, because it carries the other process' traceback as its cause.
+                # Made again, because it carries the other process' traceback as its cause.
                 raise Error(str(error)) from None
             raise
 

@@ -19,7 +19,7 @@ PAPERS_PATCH, PAPERS_SIDE = 14, 224     # from this patch side on, the paper's i
 
 
 def defaults(name, options):
-    """Return the fields of Recipe that options go before, a dict; what was chosen is said.
+    """Return the fields of Recipe that options override, a dict; what was chosen is said.
 
     name: of a preset, or None; options: a dict in which None means not given. For the data
     "folder", without another preset, they follow from the pictures; with --init-from they are
@@ -39,7 +39,7 @@ def defaults(name, options):
     words = " ".join(f"--{field.replace('_', '-')} {value:g}" if isinstance(value, float) else
                      f"--{field.replace('_', '-')} {value}" for field, value in chosen.items()
                      if options.get(field) is None)
-    say(f"chosen, as by --preset {name or 'folder'} (options go before it): {words}")
+    say(f"chosen, as by --preset {name or 'folder'} (options override it): {words}")
     return chosen
 
 

@@ -222,7 +222,7 @@ def add_options(parser, without=(), defaults=None):
 def from_options(options, preset=None):
     """Return the Recipe of parsed options, a dict in which None means not given.
 
-    preset: fields of Recipe that the options go before.
+    preset: fields of Recipe, which the options override.
     """
     names = {item.name for item in dataclasses.fields(Recipe)}
     given = {name: value for name, value in options.items() if name in names and value is not None}

@@ -215,13 +215,13 @@ def last_checkpoint(folder):
             return *native.load(path), path
         except Error as error:
             say(f"{error}")
-    first = len(paths) == 1 and paths[0].name == CHECKPOINT and is_young(folder)
+    first = len(paths) == 1 and paths[0].name == CHECKPOINT and has_barely_begun(folder)
     if paths and not first:
-        raise Error(f"no checkpoint in {folder} is whole; the run cannot go on, train anew")
+        raise Error(f"no checkpoint in {folder} is whole; the run cannot go on, start another run")
     return None
 
 
-def is_young(folder):
+def has_barely_begun(folder):
     """Tell whether at most one epoch has its line in metrics.jsonl."""
     path = Path(folder) / METRICS
     return not path.exists() or path.read_bytes().count(b"\n") <= 1
@@ -233,7 +233,7 @@ def locked(folder):
                         "it, or stop it first")
 
 
-def remove_litter(folder):
+def remove_leftovers(folder):
     """Remove what a killed process was about to write; the last pattern is safetensors' own."""
     for pattern in (".*.safetensors.*", ".*.json.*", ".*.jsonl.*", ".*.png.*", ".tmp??????"):
         for path in Path(folder).glob(pattern):

@@ -22,7 +22,7 @@ from vitnp import kernels, model, networks, params
 from vitnp.analysis.evaluation import Score
 from vitnp.backend import get_xp, pick_device, to_device, use_tf32
 from vitnp.common import progress
-from vitnp.data.batches import ahead, epoch_order
+from vitnp.data.batches import epoch_order, prefetch
 from vitnp.layers import Ops, textbook
 from vitnp.model import Model
 from vitnp.parallel import lanes
@@ -77,7 +77,7 @@ def resume(folder: str | os.PathLike[str], changes: dict[str, Any] | None = None
     folder = Path(folder)
     recipe = with_changes(run_folder.read_recipe(folder), changes or {})
     with locked(folder, world):
-        first(world, run_folder.remove_litter, folder)
+        first(world, run_folder.remove_leftovers, folder)
         last = run_folder.last_checkpoint(folder)
         if last:
             run, state = go_on(recipe, ops, objective, world, *last)
@@ -98,7 +98,7 @@ def locked(folder, world):
 
 
 def with_changes(recipe, changes):
-    """Return the recipe of a run that goes on; on another device the layers are chosen anew."""
+    """Return the recipe of a run that goes on; on another device the layers are chosen again."""
     moved = changes.get("device", recipe.device) != recipe.device
     return replace(recipe, **({"ops": None, "tf32": False} if moved else {}) | changes)
 
@@ -130,7 +130,7 @@ def assemble(recipe, dataset, config, preprocess, flat, ops, objective, world):
         use_tf32(xp)
     chosen = kernels.choose(recipe.ops, xp, recipe.precision)
     recipe = with_micro_batch(replace(recipe, ops=chosen), config, xp, world)
-    if ops is textbook:                                 # a caller's own layers go before
+    if ops is textbook:                                 # a caller's own layers are taken as given
         ops = networks.layers_of(config, recipe.ops, recipe.precision)
     shapes = networks.of(config).shapes(config)
     training, validation = dataset.parts()
@@ -171,19 +171,19 @@ def fit(run, state, standing):
         save(run, state, standing)          # finds a disk that is full before an hour is spent
     shown = progress.choose(recipe.epochs, len(run.training), state.step / run.steps)
     with contextlib.closing(shown):
-        with stop_signals() as wish, np.errstate(over="ignore", invalid="ignore"):
+        with stop_signals() as stop, np.errstate(over="ignore", invalid="ignore"):
             while (state.step < recipe.epochs * run.steps
                    and not out_of_patience(run, state, standing)):
-                train_epoch(run, state, standing, shown, wish)
+                train_epoch(run, state, standing, shown, stop)
                 finish_epoch(run, state, standing, shown)
-                agree(run.world, wish)
-                grant(wish, run, state)
+                agree(run.world, stop)
+                grant(stop, run, state)
         shown.during(run.objective.END)
         return finish(run, state, standing)
 
 
-def train_epoch(run, state, standing, shown, wish):
-    """Take the steps that are left of an epoch; a wish to stop is granted after the running one."""
+def train_epoch(run, state, standing, shown, stop):
+    """Take the steps that are left of an epoch; a request to stop is met after the running one."""
     recipe, sums, xp = run.recipe, standing.sums, get_xp(state.params)
     epoch, done = divmod(state.step, run.steps)
     order = epoch_order(run.training, recipe.seed, epoch)
@@ -192,7 +192,7 @@ def train_epoch(run, state, standing, shown, wish):
     saved, reported = time.monotonic(), sums.seen
     # Ranks read together, and so in one order
     threads = 1 if run.world else run_data.threads(run.dataset)
-    with contextlib.closing(ahead(prepare_share, range(done, run.steps), threads=threads,
+    with contextlib.closing(prefetch(prepare_share, range(done, run.steps), threads=threads,
                                   whole=run.world is not None)) as batches:
         for i in range(done, run.steps):
             began = time.perf_counter()
@@ -202,11 +202,11 @@ def train_epoch(run, state, standing, shown, wish):
                 losses, hits, norm, rate = steps.train_step(
                     state, run.trained, pictures, targets, recipe, run.steps,
                     run.compute_gradients)
-                due = agree(run.world, wish, time.monotonic() - saved > SAVE_SECONDS)
+                due = agree(run.world, stop, time.monotonic() - saved > SAVE_SECONDS)
                 sums.loss = sums.loss + losses.sum(dtype=xp.float64)
                 sums.norm = sums.norm + norm.astype(xp.float64)
                 sums.right, sums.seen = sums.right + hits.sum(), sums.seen + len(pictures)
-                if i % READ_EVERY == READ_EVERY - 1 or i == run.steps - 1 or wish.signal:
+                if i % READ_EVERY == READ_EVERY - 1 or i == run.steps - 1 or stop.signal:
                     steps.check_failed(state)
                     shown.step(sums.seen - reported, float(sums.loss) / sums.seen,
                                float(sums.right) / sums.seen, rate,
@@ -224,17 +224,17 @@ def train_epoch(run, state, standing, shown, wish):
             sums.seconds += time.perf_counter() - began
             if i == run.steps - 1:
                 return                          # finish_epoch saves, with the epoch's record
-            if wish.signal or due:
+            if stop.signal or due:
                 save(run, state, standing)
-                wish.save, saved = False, time.monotonic()
-            grant(wish, run, state)
+                stop.save, saved = False, time.monotonic()
+            grant(stop, run, state)
 
 
-def grant(wish, run, state):
+def grant(stop, run, state):
     """Raise Stopped where a signal came, after all is saved."""
-    if wish.signal:
+    if stop.signal:
         raise Stopped(f"stopped after step {state.step:,}; to go on: python -m "
-                      f"{run.objective.COMMAND} --resume {run.folder}", wish.signal)
+                      f"{run.objective.COMMAND} --resume {run.folder}", stop.signal)
 
 
 def stop_failed(run, state, standing, prepare_batch):

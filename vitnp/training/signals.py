@@ -20,7 +20,7 @@ class Stopped(KeyboardInterrupt):
         self.code = 128 + number        # as shells report the end by a signal
 
 
-class Wish:
+class StopRequest:
     """The number of the signal that came to stop, or None, and whether one came to save."""
 
     def __init__(self):
@@ -30,25 +30,26 @@ class Wish:
 
 @contextlib.contextmanager
 def stop_signals():
-    """Yield a Wish that is filled by the first of STOP, and by each of SAVE.
+    """Yield a StopRequest that is filled by the first of STOP, and by each of SAVE.
 
-    The second signal to stop acts as ever. What is ignored, as nohup ignores a closed terminal,
-    stays ignored. Outside the main thread, where no signal can be caught, nothing changes.
+    The second signal to stop does what it does in any program. What is ignored, as nohup ignores a
+    closed terminal, stays ignored. Outside the main thread, where no signal can be caught, nothing
+    changes.
     """
-    wish = Wish()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield stop
         return
     before = {number: signal.getsignal(number) for number in (*STOP, *SAVE)}
     before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
     def note_stop(number, frame):
-        wish.signal = number
+        stop.signal = number
         restore(STOP)
         say("finishing this step, then saving; once more to stop at once")
 
     def note_save(number, frame):
-        wish.save = True
+        stop.save = True
         say("saving after this step")
 
     def restore(numbers):
@@ -59,16 +60,16 @@ def stop_signals():
     for number in before:
         signal.signal(number, note_save if number in SAVE else note_stop)
     try:
-        yield wish
+        yield stop
     finally:
         restore(before)
 
 
-def agree(world, wish, due=False):
+def agree(world, stop, due=False):
     """Let all ranks of a world stop, or save, after the same step; return whether to save."""
-    due = due or wish.save
+    due = due or stop.save
     if world is None:
         return due
-    found = world.agree(wish.signal or (0 if due else -1))
-    wish.signal = found if found > 0 else None
+    found = world.agree(stop.signal or (0 if due else -1))
+    stop.signal = found if found > 0 else None
     return found == 0

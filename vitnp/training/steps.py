@@ -228,8 +228,8 @@ def failure(state, trained, images, targets, recipe, steps_per_epoch, compute=No
     loss, rate = float(losses.mean()), learning_rate(state.step, recipe, steps_per_epoch)
     found = found if math.isfinite(loss) or wrong else "the weights are no longer of use"
     return Error(f"step {state.step + 1} was not taken: its loss is {loss} and {found}, at the "
-                 f"learning rate {rate:.2e}; train anew with a smaller --learning-rate or a longer "
-                 "--warmup-epochs (the weights before it are in the run's checkpoint)")
+                 f"learning rate {rate:.2e}; train again with a smaller --learning-rate or a "
+                 "longer --warmup-epochs (the weights before it are in the run's checkpoint)")
 
 
 def too_large(state, trained, images, targets, recipe, compute=None):
@@ -244,7 +244,7 @@ def too_large(state, trained, images, targets, recipe, compute=None):
             (compute or compute_gradients)(state, trained, images, targets,
                                            replace(recipe, micro_batch=tried))
             return Error(f"{size} images at a time do not fit into memory, but {tried} do: train "
-                         f"anew with --micro-batch {tried}, whose gradients are added up to the "
+                         f"again with --micro-batch {tried}, whose gradients are added up to the "
                          "same step")
     return Error("not even one image at a time fits into memory; choose a smaller --model or "
                  "--image-size")

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from vitnp import data
-from vitnp.data.batches import AHEAD, ahead, batch_of, epoch_order
+from vitnp.data.batches import AHEAD, batch_of, epoch_order, prefetch
 from vitnp.runs.recipe import Recipe
 
 
 def test_they_come_in_order_and_each_once():
-    assert list(ahead(lambda number: number * number, range(50))) == [n * n for n in range(50)]
-    assert list(ahead(lambda number: number, [])) == []
+    assert list(prefetch(lambda number: number * number, range(50))) == [n * n for n in range(50)]
+    assert list(prefetch(lambda number: number, [])) == []
 
 
 def test_they_are_prepared_elsewhere_while_the_step_runs_but_only_a_few():
@@ -24,7 +24,7 @@ def test_they_are_prepared_elsewhere_while_the_step_runs_but_only_a_few():
             enough.set()
         return number
 
-    batches = ahead(prepare, range(100))
+    batches = prefetch(prepare, range(100))
     assert next(batches) == 0
     assert enough.wait(10)                          # the next ones come without being asked for
     assert len(prepared) == AHEAD + 1
@@ -39,7 +39,7 @@ def test_an_error_comes_in_its_place_and_ends_the_thread():
             raise KeyError("seven")
         return number
 
-    batches = ahead(prepare, range(100))
+    batches = prefetch(prepare, range(100))
     assert [next(batches) for _ in range(7)] == list(range(7))
     with pytest.raises(KeyError, match="seven"):
         next(batches)
