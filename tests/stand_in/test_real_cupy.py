@@ -218,7 +218,8 @@ def test_masked_patches_are_those_of_the_cpu():
     images = np.random.default_rng(0).random((3, 8, 8, 1))
     found = []
     for xp in (np, cupy):
-        flat = xp.asarray(masked.init(config, np.random.default_rng(0), np.float64))
+        flat = masked.init(config, np.random.default_rng(0), np.float64)
+        flat = xp.asarray(flat + 0.1 * np.random.default_rng(1).standard_normal(flat.shape))
         tree = params.views(flat, masked.shapes(config))
         corruption = masked.corrupt(3, 4, generator(0, "mask"), xp)
         logits, cache = masked.forward(xp.asarray(images), corruption, tree, config, textbook)
