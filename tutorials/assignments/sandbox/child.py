@@ -220,11 +220,14 @@ def message_of(error, files):
 
 
 def laid_out(array, layout):
-    """Return a copy of the array: "plain", "strided" (not contiguous) or "read-only"."""
+    """Return a copy of the array: "plain", "strided" (not contiguous) or "read-only".
+
+    A strided one has gaps, and its last axis first in memory: a reshape of it is a copy.
+    """
     if layout == "strided" and array.ndim:
-        wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), 7, array.dtype)
-        wide[..., ::2] = array
-        return wide[..., ::2]
+        wide = np.full((2 * array.shape[-1], *array.shape[:-1]), 7, array.dtype)
+        wide[::2] = np.moveaxis(array, -1, 0)
+        return np.moveaxis(wide[::2], 0, -1)
     array = array.copy()
     array.flags.writeable = layout != "read-only"
     return array
