@@ -23,7 +23,7 @@ from vitnp.errors import Error
 from vitnp.layers import textbook
 from vitnp.parallel import lanes
 from vitnp.runs import recipe, run_folder
-from vitnp.training import loop, run_data
+from vitnp.training import labels, loop, run_data
 from vitnp.training.saving import Standing
 
 FACTORS = ("depth", "width", "heads", "patch-size", "share")
@@ -101,7 +101,7 @@ def prepare(wanted, factor, value):
             changes["mlp_width"] = int(value) * config.mlp_width // config.width
         config = replace(config, **changes)
     flat = vit.init(config, generator(wanted.seed, "init"))
-    run, state = loop.assemble(wanted, dataset, config, preprocess, flat, textbook)
+    run, state = loop.assemble(wanted, dataset, config, preprocess, flat, textbook, labels, None)
     # The order is shuffled already; validation and test stay the same for all shares
     kept = max(round(share * len(run.training)), 1)
     return replace(run, training=run.training[:kept]), state
