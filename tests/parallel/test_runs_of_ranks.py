@@ -83,7 +83,7 @@ def test_a_run_that_is_killed_goes_on_with_another_number_of_ranks(seed, tmp_pat
         process = start(ranks, *arguments)
         while process.poll() is None and not (folder / "checkpoint.safetensors").exists():
             time.sleep(0.05)
-        time.sleep(4 * rng.random())
+        time.sleep((2.5 if ends else 0.8) * rng.random())      # a run takes about 3 seconds
         alive = children(process) if process.poll() is None else []
         if alive and ends < 3:              # none where the run ends in this moment
             ends += 1
