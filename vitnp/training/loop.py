@@ -51,11 +51,10 @@ def train(recipe: Recipe, out: str | os.PathLike[str] | None = None, ops: Ops = 
           world: Ranks | None = None) -> tuple[Path, Model, Score | None]:
     """Train as the recipe says and return (run folder, Model, test Score or None).
 
-    world: the Ranks of MPI that train together, or None.
-
     Every epoch ends with a line in metrics.jsonl and a checkpoint. The validation part chooses
     the best of them, and the test part is used once, at the end, on that one. Raises Error for what
     cannot be trained, before the folder is made; Stopped after Ctrl-C or SIGTERM.
+    world: the Ranks of MPI that train together, or None.
     """
     run, state = prepare(recipe, ops, objective, world)
     config, preprocess = objective.published(run.trained).config, run.trained.preprocess
@@ -193,7 +192,7 @@ def train_epoch(run, state, standing, shown, stop):
     # Ranks read together, and so in one order
     threads = 1 if run.world else run_data.threads(run.dataset)
     with contextlib.closing(prefetch(prepare_share, range(done, run.steps), threads=threads,
-                                  whole=run.world is not None)) as batches:
+                                     whole=run.world is not None)) as batches:
         for i in range(done, run.steps):
             began = time.perf_counter()
             pictures, targets = next(batches)

@@ -4,7 +4,6 @@ Source: Dosovitskiy et al. 2021, appendix B.1.2. The names are those of labels.p
 """
 
 import dataclasses
-from functools import partial
 
 import numpy as np
 
@@ -90,9 +89,7 @@ def compute_gradients(state, trained, images, corruption, recipe, add_up=lanes.a
     is right.
     """
     config, xp = trained.config, get_xp(state.params)
-    draw = None
-    if config.draws:
-        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
+    draw = steps.dropout_of(state, config, recipe)
     gradients = params.views(state.gradients, masked.shapes(config))
     losses, right = loss_and_gradients(trained, to_device(images, xp), corruption, gradients, draw,
                                        recipe.micro_batch, add_up)              # (B, M)

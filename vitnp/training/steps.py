@@ -81,6 +81,13 @@ def restore(state, tensors, config, path, prefix=""):
             array[...] = to_device(found[place], xp)
 
 
+def dropout_of(state, config, recipe):
+    """Return what gives the step's micro-batches their Generators, or None: see lanes."""
+    if not config.draws:
+        return None
+    return partial(generator, recipe.seed, "dropout", state.step, xp=get_xp(state.params))
+
+
 def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_in_turn):
     """Write a batch's gradients to the state, and return losses (B,) and right answers (B,).
 
@@ -89,9 +96,7 @@ def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_
     config, xp = trained.config, get_xp(state.params)
     images = trained.preprocess.scale(to_device(images, xp), state.params.dtype)
     targets = to_device(targets, xp)
-    draw = None
-    if config.draws:
-        draw = partial(generator, recipe.seed, "dropout", state.step, xp=xp)
+    draw = dropout_of(state, config, recipe)
     gradients = params.views(state.gradients, networks.of(config).shapes(config))
     losses, logits = lanes.loss_and_gradients(
         images, targets, trained.params, gradients, config, trained.ops, recipe.label_smoothing,
@@ -101,8 +106,7 @@ def compute_gradients(state, trained, images, targets, recipe, add_up=lanes.add_
     return losses, logits.argmax(axis=1) == labels
 
 
-def train_step(state, trained, images, targets, recipe, steps_per_epoch,
-               compute=None):
+def train_step(state, trained, images, targets, recipe, steps_per_epoch, compute=None):
     """Take one step on uint8 images (B, height, width, C), in place.
 
     targets: classes (B,) or probabilities (B, K), or what `compute` takes in their place: the
